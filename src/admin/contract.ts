@@ -1,0 +1,138 @@
+/**
+ * The admin API, one contract shared by the daemon and the CLI: JSON over HTTPS on the admin port (default 9443), HTTP
+ * Basic authentication, paths and field names as operators of Redis Enterprise know them (`/v1/crdbs`, `/v1/crdb_tasks`).
+ * Fields are snake_case on the wire. Errors are `{error_code, description, hint}` with the status of `src/errors.ts`.
+ *
+ * A change of a database is a task: POST/DELETE/PATCH return a `crdb_task`; poll `GET /v1/crdb_tasks/{id}`.
+ * The node that receives the call coordinates: it prepares every participating node, then commits on all; whatever was
+ * prepared is taken back when one of them fails.
+ */
+import { z } from 'zod';
+
+export const databaseName = z
+  .string()
+  .regex(/^[A-Za-z0-9]([A-Za-z0-9-]{0,61}[A-Za-z0-9])?$/, 'up to 63 letters, digits and hyphens; first and last a letter or digit');
+
+export const databaseConfig = z.object({
+  port: z.number().int().min(1).max(65535).optional(),
+  memory_size: z.number().int().min(0).default(0),
+  data_persistence: z.enum(['aof', 'snapshot', 'disabled']).default('aof'),
+  aof_policy: z.enum(['appendfsync-every-sec', 'appendfsync-always']).default('appendfsync-every-sec'),
+  authentication_redis_pass: z.string().default(''),
+  crdt_repl_backlog_size: z.number().int().min(0).default(0),
+});
+
+export const clusterInfo = z.object({
+  /** FQDN, the unique name of the cluster. */
+  name: z.string().min(1),
+  /** Admin URL, `https://host:9443`. */
+  url: z.string(),
+  credentials: z.object({ username: z.string(), password: z.string() }).optional(),
+  /** PEM of the certificate the node presents; pinned. */
+  certificate: z.string().optional(),
+});
+
+export const instanceInfo = z.object({
+  id: z.number().int().min(1).max(255).optional(),
+  cluster: clusterInfo,
+  compression: z.number().int().min(0).max(6).default(0),
+  db_config: databaseConfig.partial().default({}),
+});
+
+export const createRequest = z.object({
+  name: databaseName,
+  default_db_config: databaseConfig.prefault({}),
+  instances: z.array(instanceInfo).min(1).max(5),
+});
+
+/** A database as any participating node describes it. Credentials and secrets are never part of it. */
+export const crdb = z.object({
+  guid: z.string(),
+  name: z.string(),
+  default_db_config: databaseConfig,
+  instances: z.array(
+    z.object({
+      id: z.number().int(),
+      cluster: z.object({ name: z.string(), url: z.string() }),
+      compression: z.number().int(),
+      endpoint: z.string(),
+    }),
+  ),
+  /** Instance id on the answering node. */
+  local_instance_id: z.number().int(),
+});
+
+export const crdbTask = z.object({
+  id: z.string(),
+  crdb_guid: z.string().nullable(),
+  operation: z.enum(['create_crdb', 'delete_crdb', 'update_crdb']),
+  status: z.enum(['queued', 'started', 'finished', 'failed']),
+  started: z.string(),
+  ended: z.string().nullable(),
+  progress: z.array(z.object({ cluster: z.string(), step: z.string() })),
+  errors: z.array(z.object({ cluster_name: z.string(), description: z.string(), error_code: z.string() })),
+});
+
+export const linkStatus = z.object({
+  from: z.number().int(),
+  cluster: z.string(),
+  endpoint: z.string(),
+  state: z.enum(['connecting', 'handshake', 'full-sync', 'streaming', 'waiting', 'paused']),
+  lag_operations: z.number(),
+  lag_ms: z.number().nullable(),
+  last_sync: z.object({ kind: z.enum(['partial', 'full']), reason: z.string(), at: z.string() }).nullable(),
+  backlog_covered: z.boolean().nullable(),
+  last_error: z.string().nullable(),
+  replication_id: z.string().nullable(),
+  offset: z.number(),
+});
+
+/** GET /v1/crdbs/{guid}/sync: the links of the answering node's instance. */
+export const syncStatus = z.object({
+  guid: z.string(),
+  instance: z.number().int(),
+  cluster: z.string(),
+  /** `running`, or why there is nothing to say. */
+  process: z.enum(['running', 'loading', 'restarting', 'down']),
+  replication_id: z.string().nullable(),
+  offset: z.number(),
+  links: z.array(linkStatus),
+});
+
+/** PUT /v1/crdbs/{guid}/sync. `from` absent: all links of this node's instance. */
+export const syncRequest = z.object({ action: z.enum(['pause', 'resume']), from: z.number().int().optional() });
+export const syncChange = z.object({ changed: z.boolean(), links: z.array(z.number().int()) });
+
+/** GET /v1/node */
+export const nodeStatus = z.object({
+  cluster: z.string(),
+  version: z.string(),
+  pid: z.number().int(),
+  admin_url: z.string(),
+  uptime_seconds: z.number(),
+  data_directory: z.string(),
+  instances: z.array(
+    z.object({
+      guid: z.string(),
+      name: z.string(),
+      id: z.number().int(),
+      endpoint: z.string(),
+      process: z.enum(['running', 'loading', 'restarting', 'down']),
+      pid: z.number().int().nullable(),
+      restarts: z.number().int(),
+      last_exit: z.string().nullable(),
+    }),
+  ),
+});
+
+export const errorBody = z.object({ error_code: z.string(), description: z.string(), hint: z.string() });
+
+export type DatabaseConfig = z.infer<typeof databaseConfig>;
+export type CreateRequest = z.infer<typeof createRequest>;
+export type InstanceInfo = z.infer<typeof instanceInfo>;
+export type Crdb = z.infer<typeof crdb>;
+export type CrdbTask = z.infer<typeof crdbTask>;
+export type SyncStatus = z.infer<typeof syncStatus>;
+export type SyncRequest = z.infer<typeof syncRequest>;
+export type SyncChange = z.infer<typeof syncChange>;
+export type NodeStatus = z.infer<typeof nodeStatus>;
