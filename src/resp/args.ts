@@ -28,7 +28,7 @@ export class Args {
   /** The argument as text with one char per byte: loses nothing. */
   latin1(index: number): string {
     const start = this.starts[index]!;
-    return this.bytes.latin1Slice(start, start + this.lengths[index]!);
+    return this.bytes.toString('latin1', start, start + this.lengths[index]!);
   }
 
   /** A view, not a copy. */

@@ -1,0 +1,109 @@
+/**
+ * An endless, append-only run of bytes in chunks, addressed by position: the byte offset since the beginning of time.
+ *
+ * The batch encoder writes at its end, the log file is written from it, feeds to peers read from it: encode once, use the
+ * same bytes everywhere. Old chunks are dropped by `trimBefore`; a reader that needs older bytes goes to the file.
+ *
+ * Why chunks: appending never copies what is there, a slice that was handed out stays valid for as long as somebody holds it, and a
+ * single reservation is always contiguous (a reservation larger than a chunk gets a chunk of its own).
+ *
+ * Invariant: bytes at positions below `end` never change after `commit`, except through `patch` by the writer that reserved them
+ * before it commits.
+ */
+export class AppendBuffer {
+  readonly #chunkBytes: number;
+  readonly #chunks: { readonly start: number; readonly bytes: Buffer; used: number }[] = [];
+  /** The chunk being written: read and write it directly at `offset`, after `reserve`. */
+  bytes: Buffer;
+  /** Where the next byte goes in `bytes`. The writer advances it; `commit` makes it count. */
+  offset = 0;
+  #chunkStart: number;
+  #end: number;
+
+  constructor(options: { readonly chunkBytes: number; readonly start?: number }) {
+    this.#chunkBytes = options.chunkBytes;
+    this.#chunkStart = options.start ?? 0;
+    this.#end = this.#chunkStart;
+    this.bytes = Buffer.allocUnsafeSlow(this.#chunkBytes);
+    this.#chunks.push({ start: this.#chunkStart, bytes: this.bytes, used: 0 });
+  }
+
+  /** Position after the last committed byte. */
+  get end(): number {
+    return this.#end;
+  }
+
+  /** Position of the first byte that is still held. */
+  get start(): number {
+    return this.#chunks[0]!.start;
+  }
+
+  /** Bytes held in memory, committed ones only. */
+  get heldBytes(): number {
+    return this.#end - this.start;
+  }
+
+  /**
+   * Makes room for `count` more bytes at `offset`, uncommitted bytes included: those move along when a new chunk is
+   * needed, so offsets into `bytes` must be taken relative to the returned base (where the uncommitted bytes begin).
+   */
+  reserve(count: number): void {
+    if (this.offset + count <= this.bytes.length) return;
+    const committed = this.#end - this.#chunkStart;
+    const pending = this.offset - committed;
+    const chunk = Buffer.allocUnsafeSlow(Math.max(this.#chunkBytes, 2 * pending + count));
+    this.bytes.copy(chunk, 0, committed, this.offset);
+    const last = this.#chunks[this.#chunks.length - 1]!;
+    if (committed === 0) this.#chunks.pop();
+    else last.used = committed;
+    this.#chunkStart = this.#end;
+    this.bytes = chunk;
+    this.offset = pending;
+    this.#chunks.push({ start: this.#chunkStart, bytes: chunk, used: 0 });
+  }
+
+  /** Offset in `bytes` of the first uncommitted byte. Changes with `reserve`. */
+  get pendingStart(): number {
+    return this.#end - this.#chunkStart;
+  }
+
+  /** All bytes up to `offset` now count. */
+  commit(): void {
+    this.#end = this.#chunkStart + this.offset;
+  }
+
+  /** Forgets the uncommitted bytes. */
+  rollback(): void {
+    this.offset = this.#end - this.#chunkStart;
+  }
+
+  /** Copies bytes in and commits them. */
+  append(source: Uint8Array): void {
+    this.reserve(source.length);
+    this.bytes.set(source, this.offset);
+    this.offset += source.length;
+    this.commit();
+  }
+
+  /** Committed bytes from `position`, at most `bytesMax` and never across a chunk; null if they are no longer held. */
+  slice(position: number, bytesMax: number): Buffer | null {
+    if (position < this.start || position > this.#end) return null;
+    const chunk = this.#chunkAt(position);
+    const used = chunk.bytes === this.bytes ? this.#end - this.#chunkStart : chunk.used;
+    const from = position - chunk.start;
+    return chunk.bytes.subarray(from, Math.min(used, from + bytesMax));
+  }
+
+  /** Drops whole chunks that end at or before the position. */
+  trimBefore(position: number): void {
+    let count = 0;
+    while (count < this.#chunks.length - 1 && this.#chunks[count + 1]!.start <= position) count++;
+    if (count > 0) this.#chunks.splice(0, count);
+  }
+
+  #chunkAt(position: number): { readonly start: number; readonly bytes: Buffer; used: number } {
+    let index = this.#chunks.length - 1;
+    while (index > 0 && this.#chunks[index]!.start > position) index--;
+    return this.#chunks[index]!;
+  }
+}
