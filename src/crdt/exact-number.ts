@@ -1,0 +1,95 @@
+/**
+ * Exact numbers for counters: safe integers as plain numbers, everything else as decimals of arbitrary size (big.js).
+ *
+ * Totals must be exact, so that 0.1 + 0.1 + 0.1 is 0.3 and two instances that count near the int64 bound neither wrap nor round;
+ * but nearly every counter is a small integer, and those must cost nothing.
+ *
+ * Invariant: a value that is a safe integer is always a plain number, so equal values are of equal kind.
+ */
+import Big from 'big.js';
+
+export type ExactNumber = number | Big;
+
+Big.PE = 1_000_000;
+Big.NE = -1_000_000;
+
+const INT64_MAX = new Big('9223372036854775807');
+const INT64_MIN = new Big('-9223372036854775808');
+const SAFE_MAX = new Big(Number.MAX_SAFE_INTEGER);
+
+const normalize = (value: Big): ExactNumber =>
+  value.abs().lte(SAFE_MAX) && value.eq(value.round(0, 0)) ? value.toNumber() + 0 : value;
+
+export function addExact(a: ExactNumber, b: ExactNumber): ExactNumber {
+  if (typeof a === 'number' && typeof b === 'number') {
+    const sum = a + b;
+    if (Number.isSafeInteger(sum)) return sum;
+  }
+  return normalize(new Big(a).plus(b));
+}
+
+export function subtractExact(a: ExactNumber, b: ExactNumber): ExactNumber {
+  if (typeof a === 'number' && typeof b === 'number') {
+    const difference = a - b;
+    if (Number.isSafeInteger(difference)) return difference;
+  }
+  return normalize(new Big(a).minus(b));
+}
+
+export const isZero = (value: ExactNumber): boolean => (typeof value === 'number' ? value === 0 : value.eq(0));
+
+export const isInteger = (value: ExactNumber): boolean => typeof value === 'number' || value.eq(value.round(0, 0));
+
+export const formatExact = (value: ExactNumber): string => (typeof value === 'number' ? String(value) : value.toFixed());
+
+/** Text that `formatExact` or an integer parser made. */
+export function parseExact(text: string): ExactNumber {
+  return normalize(new Big(text));
+}
+
+/** Whether the value is an integer within the signed 64-bit range. */
+export const fitsInt64 = (value: ExactNumber): boolean =>
+  typeof value === 'number' || (isInteger(value) && value.lte(INT64_MAX) && value.gte(INT64_MIN));
+
+/** An integer beyond the signed 64-bit range becomes the bound it passed. Other values stay. */
+export function clampInt64(value: ExactNumber): ExactNumber {
+  if (typeof value === 'number' || !isInteger(value)) return value;
+  if (value.gt(INT64_MAX)) return INT64_MAX;
+  return value.lt(INT64_MIN) ? INT64_MIN : value;
+}
+
+/**
+ * Reads a canonical signed 64-bit integer as Redis's string2ll does: no sign but '-', no leading zero, no space. A safe one
+ * comes back as a number; null: not an integer, or out of range.
+ */
+export function readInteger(bytes: Uint8Array, start: number, length: number): ExactNumber | null {
+  if (length === 0 || length > 20) return null;
+  let at = start;
+  const end = start + length;
+  const negative = bytes[at] === 45;
+  if (negative && ++at === end) return null;
+  const first = bytes[at]!;
+  if (first === 48) return length === 1 ? 0 : null;
+  let value = 0;
+  for (let i = at; i < end; i++) {
+    const digit = bytes[i]! - 48;
+    if (digit < 0 || digit > 9) return null;
+    value = value * 10 + digit;
+  }
+  if (end - at <= 15) return negative ? -value : value;
+  let text = negative ? '-' : '';
+  for (let i = at; i < end; i++) text += String.fromCharCode(bytes[i]!);
+  const exact = parseExact(text);
+  return fitsInt64(exact) ? exact : null;
+}
+
+const DECIMAL = /^[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d{1,4})?$/;
+
+/** Reads a finite decimal as INCRBYFLOAT accepts it; null: not one. */
+export function readDecimal(bytes: Uint8Array, start: number, length: number): ExactNumber | null {
+  if (length === 0 || length > 400) return null;
+  const text = Buffer.from(bytes.buffer, bytes.byteOffset + start, length).toString('latin1');
+  if (!DECIMAL.test(text)) return null;
+  const value = new Big(text.replace(/^\+/, '').replace(/\.(?=$|[eE])/, ''));
+  return normalize(value);
+}
