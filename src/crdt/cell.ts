@@ -19,7 +19,7 @@
 import { assert } from '../base/assert.ts';
 import { copyBytes, SEGMENT_MASK, SEGMENT_SHIFT, type Arena } from '../memory/arena.ts';
 import type { ByteMap } from '../memory/byte-map.ts';
-import { addExact, formatExact, isZero, parseExact, subtractExact, type ExactNumber } from './exact-number.ts';
+import { addExact, formatExact, parseExact, subtractExact, type ExactNumber } from './exact-number.ts';
 import type { OriginTable, VersionVector } from './version-vector.ts';
 
 export const CELL_KEY_OFFSET = 40;
@@ -185,6 +185,51 @@ export class Cells {
     if (!this.#covers(context, meta >>> 16, this.#float(record, CELL_SEQ))) return record;
     this.#forgetRegister(record);
     return this.promoteSibling(maps, map, record);
+  }
+
+  /** Drops the one value with that dot, if it is there. Returns the record's address. */
+  dropValue(maps: ByteMap, map: number, record: number, dot: Dot): number {
+    const meta = this.#word(record, CELL.meta);
+    const isOwn = meta >>> 16 === dot.origin && this.#float(record, CELL_SEQ) === dot.seq;
+    if ((meta & FLAG.register) !== 0 && isOwn) {
+      this.#forgetRegister(record);
+      return this.promoteSibling(maps, map, record);
+    }
+    const a = this.#siblingWith(record, dot);
+    if (a !== 0) {
+      this.#unlinkAttribute(record, a);
+      this.#arena.free(a);
+    }
+    return record;
+  }
+
+  /** The value with that dot, if it is there, no longer says "no time to live". */
+  clearPersists(record: number, origin: number, seq: number): void {
+    const meta = this.#word(record, CELL.meta);
+    if ((meta & FLAG.register) !== 0 && meta >>> 16 === origin && this.#float(record, CELL_SEQ) === seq) {
+      this.clearFlag(record, FLAG.persists);
+      return;
+    }
+    const a = this.#siblingWith(record, { origin, seq });
+    if (a !== 0) this.#setWord(a, 1, this.#word(a, 1) & ~(FLAG.persists << 8));
+  }
+
+  /** Drops the one time to live with that dot. */
+  dropExpiryDot(record: number, dot: Dot): void {
+    for (let a = this.attribute(record, TAG.expiry); a !== 0; a = this.nextAttribute(a, TAG.expiry)) {
+      if (this.#word(a, 1) >>> 16 !== dot.origin || this.#float(a, 1) !== dot.seq) continue;
+      this.#unlinkAttribute(record, a);
+      this.#arena.free(a);
+      return;
+    }
+  }
+
+  #siblingWith(record: number, dot: Dot): number {
+    let a = this.attribute(record, TAG.sibling);
+    while (a !== 0 && (this.#word(a, 1) >>> 16 !== dot.origin || this.#float(a, 1) !== dot.seq)) {
+      a = this.nextAttribute(a, TAG.sibling);
+    }
+    return a;
   }
 
   /** Calls back for the register and every sibling. */
@@ -727,6 +772,3 @@ export class Cells {
 }
 
 const NO_CUTS: readonly CounterCut[] = [];
-
-/** Whether a counter's visible part is nothing: the sum of the uncut increments is zero. */
-export const isNothing = isZero;

@@ -76,6 +76,12 @@ export class Elements {
 
   /** An add of an element that exists: the covered dots go, this one comes. */
   addDot(element: number, dot: Dot, context: Context): void {
+    const meta = this.#word(element, ELEMENT.meta);
+    const single = this.#word(element, ELEMENT.more) === 0;
+    if (single && (context === null || context.coversDot(meta >>> 16, this.#ownSeq(element)))) {
+      this.#setOwnDot(element, dot.origin, dot.seq);
+      return;
+    }
     if (!this.removeDots(element, context)) {
       this.#setOwnDot(element, dot.origin, dot.seq);
       return;

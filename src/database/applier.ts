@@ -1,0 +1,168 @@
+/**
+ * Batches from elsewhere: checks that a batch is the next of its origin and that all it depends on is here, then applies its effects.
+ *
+ * Invariant: a batch is applied whole, exactly once, after everything its context names.
+ */
+import { BATCH, BATCH_HAS_CONTEXT, readF64, readU32, readU48 } from '../crdt/frame.ts';
+import type { CounterCut } from '../crdt/cell.ts';
+import type { ExactNumber } from '../crdt/exact-number.ts';
+import type { HybridClock } from '../crdt/hybrid-clock.ts';
+import { VersionVector, type OriginTable } from '../crdt/version-vector.ts';
+import { EffectReader, MalformedBatchError, type EffectHandler, type FieldCuts, type Range } from './effects.ts';
+import { KeyRef } from './key-ref.ts';
+import type { Keyspace } from './keyspace.ts';
+import type { Mutator } from './mutator.ts';
+
+export type Applied = 'applied' | 'covered' | 'early';
+
+export class Applier implements EffectHandler {
+  readonly #keyspace: Keyspace;
+  readonly #mutator: Mutator;
+  readonly #origins: OriginTable;
+  readonly #vector: VersionVector;
+  readonly #clock: HybridClock;
+  readonly #reader: EffectReader;
+  /** Per origin index, the context of its latest batch applied, own entry included. */
+  readonly #contexts: (VersionVector | undefined)[];
+  readonly #ref = new KeyRef();
+  #bytes: Uint8Array = new Uint8Array(0);
+  /** The context delta of the batch at hand. */
+  #deltaCount = 0;
+  #deltaOrigins = new Int32Array(16);
+  #deltaSeqs = new Float64Array(16);
+
+  constructor(options: {
+    readonly keyspace: Keyspace;
+    readonly mutator: Mutator;
+    readonly origins: OriginTable;
+    readonly vector: VersionVector;
+    readonly clock: HybridClock;
+    readonly contexts: (VersionVector | undefined)[];
+  }) {
+    this.#keyspace = options.keyspace;
+    this.#mutator = options.mutator;
+    this.#origins = options.origins;
+    this.#vector = options.vector;
+    this.#clock = options.clock;
+    this.#contexts = options.contexts;
+    this.#reader = new EffectReader(options.origins);
+  }
+
+  /** Applies the BATCH frame in [start, end). Throws MalformedBatchError. */
+  apply(bytes: Uint8Array, start: number, end: number): Applied {
+    if (end - start < BATCH.body) throw new MalformedBatchError(start);
+    const origin = this.#origins.indexOf(bytes[start + BATCH.instance]!, readU32(bytes, start + BATCH.generation));
+    const seq = readU48(bytes, start + BATCH.seq);
+    const applied = this.#vector.get(origin);
+    if (seq <= applied) return 'covered';
+    if (seq !== applied + 1) return 'early';
+    let at = start + BATCH.body;
+    this.#deltaCount = 0;
+    if ((bytes[start + BATCH.flags]! & BATCH_HAS_CONTEXT) !== 0) {
+      at = this.#readDelta(bytes, at, end);
+      for (let i = 0; i < this.#deltaCount; i++) {
+        if (this.#vector.get(this.#deltaOrigins[i]!) < this.#deltaSeqs[i]!) return 'early';
+      }
+    }
+    const context = (this.#contexts[origin] ??= new VersionVector());
+    for (let i = 0; i < this.#deltaCount; i++) context.set(this.#deltaOrigins[i]!, this.#deltaSeqs[i]!);
+    context.set(origin, seq);
+    const hlc = readF64(bytes, start + BATCH.hlc);
+    this.#clock.observe(hlc);
+    this.#mutator.enter(origin, seq, hlc, context);
+    this.#bytes = bytes;
+    this.#reader.read(bytes, at, end, this);
+    this.#vector.set(origin, seq);
+    return 'applied';
+  }
+
+  #readDelta(bytes: Uint8Array, at: number, end: number): number {
+    let shift = 0;
+    let count = 0;
+    let byte: number;
+    do {
+      if (at >= end || shift > 21) throw new MalformedBatchError(at);
+      byte = bytes[at++]!;
+      count |= (byte & 0x7f) << shift;
+      shift += 7;
+    } while (byte >= 0x80);
+    if (count > this.#deltaOrigins.length) {
+      if (count * 6 > end - at) throw new MalformedBatchError(at);
+      this.#deltaOrigins = new Int32Array(count);
+      this.#deltaSeqs = new Float64Array(count);
+    }
+    for (let i = 0; i < count; i++) {
+      this.#deltaOrigins[i] = this.#origins.indexOf(bytes[at]!, readU32(bytes, at + 1));
+      at += 5;
+      let seq = 0;
+      let scale = 1;
+      do {
+        if (at >= end || scale > 2 ** 49) throw new MalformedBatchError(at);
+        byte = bytes[at++]!;
+        seq += (byte & 0x7f) * scale;
+        scale *= 128;
+      } while (byte >= 0x80);
+      this.#deltaSeqs[i] = seq;
+    }
+    this.#deltaCount = count;
+    return at;
+  }
+
+  // ---------------------------------------------------------------- effects
+
+  key(bytes: Uint8Array, start: number, length: number): void {
+    this.#keyspace.locate(this.#ref, bytes, start, length);
+  }
+
+  set(flags: number, expiryMs: number, cuts: readonly CounterCut[], start: number, length: number): void {
+    this.#mutator.set(this.#ref, flags, expiryMs, cuts, this.#bytes, start, length);
+  }
+
+  remove(cuts: readonly CounterCut[], fields: readonly FieldCuts[]): void {
+    this.#mutator.remove(this.#ref, cuts, fields, this.#bytes);
+  }
+
+  add(frame: number, n: number, total: ExactNumber): void {
+    this.#mutator.add(this.#ref, frame, n, total);
+  }
+
+  expire(expiryMs: number): void {
+    this.#mutator.expire(this.#ref, expiryMs);
+  }
+
+  setField(
+    field: Range,
+    flags: number,
+    expiryMs: number,
+    cuts: readonly CounterCut[],
+    start: number,
+    length: number,
+  ): void {
+    const bytes = this.#bytes;
+    this.#mutator.setField(this.#ref, bytes, field.start, field.length, flags, expiryMs, cuts, bytes, start, length);
+  }
+
+  removeField(field: Range, cuts: readonly CounterCut[]): void {
+    this.#mutator.removeField(this.#ref, this.#bytes, field.start, field.length, cuts);
+  }
+
+  addField(field: Range, frame: number, n: number, total: ExactNumber): void {
+    this.#mutator.addField(this.#ref, this.#bytes, field.start, field.length, frame, n, total);
+  }
+
+  expireField(field: Range, expiryMs: number): void {
+    this.#mutator.expireField(this.#ref, this.#bytes, field.start, field.length, expiryMs);
+  }
+
+  addMember(start: number, length: number): void {
+    this.#mutator.addMember(this.#ref, this.#bytes, start, length);
+  }
+
+  removeMember(start: number, length: number): void {
+    this.#mutator.removeMember(this.#ref, this.#bytes, start, length);
+  }
+
+  flush(): void {
+    this.#mutator.flush(new KeyRef());
+  }
+}

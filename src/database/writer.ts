@@ -1,0 +1,402 @@
+/**
+ * Local writes: each encodes its effect at the end of the log and applies it, as part of the batch that `commit` ends.
+ *
+ * The effect is encoded straight into the log's buffer, once; the bytes that go to the file and to every peer are these. A batch opens with
+ * its first effect (a command that changes nothing costs nothing) and takes the next seq and a tick of the clock then.
+ *
+ * Invariant: the uncommitted bytes of the log are exactly the open batch; what they say has been applied.
+ */
+import type { CounterCut } from '../crdt/cell.ts';
+import { addExact, type ExactNumber } from '../crdt/exact-number.ts';
+import { BATCH, BATCH_HAS_CONTEXT, FRAME, writeF64, writeU32, writeU48 } from '../crdt/frame.ts';
+import type { HybridClock } from '../crdt/hybrid-clock.ts';
+import { type OriginTable, VersionVector } from '../crdt/version-vector.ts';
+import { writeVarint } from '../base/varint.ts';
+import { copyBytes, SEGMENT_SHIFT } from '../memory/arena.ts';
+import type { AppendBuffer } from '../memory/append-buffer.ts';
+import { cutsBytesMax, numberBytesMax, OP, SAME_KEY, SET, writeCuts, writeNumber, type FieldCuts } from './effects.ts';
+import { TYPE, type KeyRef } from './key-ref.ts';
+import type { Keyspace } from './keyspace.ts';
+import type { Mutator } from './mutator.ts';
+
+/** What a write does to the time to live: plain SET clears it, KEEPTTL leaves it, a number of ms since 1970 sets it. */
+export const CLEAR_TTL = -1;
+export const KEEP_TTL = -2;
+
+const NO_CUTS: readonly CounterCut[] = [];
+/** Room for an effect's code, lengths, flags and times beside its bytes. */
+const EFFECT_OVERHEAD = 48;
+
+export class Writer {
+  readonly #keyspace: Keyspace;
+  readonly #mutator: Mutator;
+  readonly #log: AppendBuffer;
+  readonly #clock: HybridClock;
+  readonly #origins: OriginTable;
+  readonly #vector: VersionVector;
+  /** The context of the batch before, without the own entry: what need not be said again. */
+  #saidContext = new VersionVector();
+  /** Something remote was applied since the last own batch. */
+  contextMoved = true;
+  /** Index of the own current origin. */
+  origin = 0;
+  #isOpen = false;
+  #seq = 0;
+  #encodedKey: KeyRef | null = null;
+  #encodedSerial = 0;
+  /** The log's bytes being written and where; valid between #effect and #done. */
+  #bytes: Buffer;
+  #at = 0;
+
+  constructor(options: {
+    readonly keyspace: Keyspace;
+    readonly mutator: Mutator;
+    readonly log: AppendBuffer;
+    readonly clock: HybridClock;
+    readonly origins: OriginTable;
+    readonly vector: VersionVector;
+  }) {
+    this.#keyspace = options.keyspace;
+    this.#mutator = options.mutator;
+    this.#log = options.log;
+    this.#clock = options.clock;
+    this.#origins = options.origins;
+    this.#vector = options.vector;
+    this.#bytes = options.log.bytes;
+  }
+
+  /** From the next batch on, operations are numbered by that origin, whose batches so far had said that context. */
+  beginOrigin(origin: number, saidContext: VersionVector): void {
+    this.origin = origin;
+    this.#saidContext = saidContext;
+    this.contextMoved = true;
+  }
+
+  get isOpen(): boolean {
+    return this.#isOpen;
+  }
+
+  /** Ends the batch. Returns its seq; 0 when nothing was changed. */
+  commit(): number {
+    if (!this.#isOpen) return 0;
+    const log = this.#log;
+    writeU32(log.bytes, log.pendingStart, log.offset - log.pendingStart - 4);
+    log.commit();
+    this.#isOpen = false;
+    this.#encodedKey = null;
+    this.#vector.set(this.origin, this.#seq);
+    return this.#seq;
+  }
+
+  // ---------------------------------------------------------------- keys
+
+  /** `ttl`: CLEAR_TTL, KEEP_TTL or ms since 1970. `spare`: bytes to keep free behind the value. */
+  set(ref: KeyRef, bytes: Uint8Array, start: number, length: number, ttl = CLEAR_TTL, spare = 0): void {
+    const { record } = ref;
+    if (ttl === KEEP_TTL && ref.type === TYPE.none) ttl = CLEAR_TTL;
+    let cuts = NO_CUTS;
+    let flags: number = ttl === CLEAR_TTL ? SET.persists : ttl === KEEP_TTL ? SET.keepTtl : SET.expires;
+    if (record !== 0) {
+      if (this.#keyspace.attributes(record) !== 0) {
+        if (this.#keyspace.containers.hash(record) !== 0) this.remove(ref);
+        else cuts = this.#keyspace.cells.observedCuts(record);
+      }
+      if (ttl === KEEP_TTL) flags |= this.#persistsFlag(ref.record);
+    }
+    this.#effect(OP.set, ref, length + (cuts === NO_CUTS ? 0 : cutsBytesMax(cuts)));
+    this.#bytes[this.#at++] = flags;
+    if ((flags & SET.expires) !== 0) this.#float(ttl);
+    this.#cuts(cuts);
+    this.#run(bytes, start, length);
+    this.#done();
+    this.#mutator.set(ref, flags, ttl, cuts, bytes, start, length, spare);
+  }
+
+  /** Removes all that is visible, or left over, under the key. */
+  remove(ref: KeyRef): void {
+    const { record } = ref;
+    if (record === 0) return;
+    const ks = this.#keyspace;
+    const plain = ks.attributes(record) === 0;
+    const cuts = plain ? NO_CUTS : ks.cells.observedCuts(record);
+    const names: Buffer[] = [];
+    const fields = plain ? [] : this.#observedFieldCuts(record, names);
+    const room = fields.reduce((sum, field) => sum + field.length + 8 + cutsBytesMax(field.cuts), cutsBytesMax(cuts));
+    const name = Buffer.concat(names);
+    this.#effect(OP.remove, ref, room);
+    this.#cuts(cuts);
+    this.#at = writeVarint(this.#bytes, this.#at, fields.length);
+    for (const field of fields) {
+      this.#run(name, field.start, field.length);
+      this.#cuts(field.cuts);
+    }
+    this.#done();
+    this.#mutator.remove(ref, cuts, fields, name);
+  }
+
+  /** Adds to the key's counter. The caller has checked type and range. */
+  add(ref: KeyRef, change: ExactNumber): void {
+    this.#beginKey(ref);
+    this.#open();
+    const next = this.#keyspace.cells.nextIncrement(ref.record, this.origin, this.#seq);
+    const total = addExact(next.total, change);
+    this.#effect(OP.add, ref, numberBytesMax(total));
+    this.#increment(next.frame, next.n, total);
+    this.#done();
+    this.#mutator.add(ref, next.frame, next.n, total);
+  }
+
+  /** Infinity: PERSIST. */
+  expire(ref: KeyRef, expiryMs: number): void {
+    this.#effect(OP.expire, ref, 0);
+    this.#float(expiryMs);
+    this.#done();
+    this.#mutator.expire(ref, expiryMs);
+  }
+
+  // ---------------------------------------------------------------- hash fields
+
+  setField(
+    ref: KeyRef,
+    field: Uint8Array,
+    fieldStart: number,
+    fieldLength: number,
+    bytes: Uint8Array,
+    start: number,
+    length: number,
+    ttl = CLEAR_TTL,
+  ): void {
+    this.#beginKey(ref);
+    const cell = this.#field(ref, field, fieldStart, fieldLength);
+    let cuts = NO_CUTS;
+    let flags: number = ttl === CLEAR_TTL ? SET.persists : ttl === KEEP_TTL ? SET.keepTtl : SET.expires;
+    if (cell !== 0) {
+      if (this.#keyspace.attributes(cell) !== 0) cuts = this.#keyspace.cells.observedCuts(cell);
+      if (ttl === KEEP_TTL) flags |= this.#persistsFlag(cell);
+    }
+    this.#effect(OP.setField, ref, fieldLength + length + (cuts === NO_CUTS ? 0 : cutsBytesMax(cuts)));
+    this.#run(field, fieldStart, fieldLength);
+    this.#bytes[this.#at++] = flags;
+    if ((flags & SET.expires) !== 0) this.#float(ttl);
+    this.#cuts(cuts);
+    this.#run(bytes, start, length);
+    this.#done();
+    this.#mutator.setField(ref, field, fieldStart, fieldLength, flags, ttl, cuts, bytes, start, length);
+  }
+
+  removeField(ref: KeyRef, field: Uint8Array, fieldStart: number, fieldLength: number): void {
+    const cell = this.#field(ref, field, fieldStart, fieldLength);
+    if (cell === 0) return;
+    const cuts = this.#keyspace.attributes(cell) === 0 ? NO_CUTS : this.#keyspace.cells.observedCuts(cell);
+    this.#effect(OP.removeField, ref, fieldLength + cutsBytesMax(cuts));
+    this.#run(field, fieldStart, fieldLength);
+    this.#cuts(cuts);
+    this.#done();
+    this.#mutator.removeField(ref, field, fieldStart, fieldLength, cuts);
+  }
+
+  addField(ref: KeyRef, field: Uint8Array, fieldStart: number, fieldLength: number, change: ExactNumber): void {
+    this.#beginKey(ref);
+    this.#open();
+    const cell = this.#field(ref, field, fieldStart, fieldLength);
+    const next = this.#keyspace.cells.nextIncrement(cell, this.origin, this.#seq);
+    const total = addExact(next.total, change);
+    this.#effect(OP.addField, ref, fieldLength + numberBytesMax(total));
+    this.#run(field, fieldStart, fieldLength);
+    this.#increment(next.frame, next.n, total);
+    this.#done();
+    this.#mutator.addField(ref, field, fieldStart, fieldLength, next.frame, next.n, total);
+  }
+
+  expireField(ref: KeyRef, field: Uint8Array, fieldStart: number, fieldLength: number, expiryMs: number): void {
+    this.#effect(OP.expireField, ref, fieldLength);
+    this.#run(field, fieldStart, fieldLength);
+    this.#float(expiryMs);
+    this.#done();
+    this.#mutator.expireField(ref, field, fieldStart, fieldLength, expiryMs);
+  }
+
+  // ---------------------------------------------------------------- set members
+
+  addMember(ref: KeyRef, bytes: Uint8Array, start: number, length: number): void {
+    this.#beginKey(ref);
+    this.#effect(OP.addMember, ref, length);
+    this.#run(bytes, start, length);
+    this.#done();
+    this.#mutator.addMember(ref, bytes, start, length);
+  }
+
+  removeMember(ref: KeyRef, bytes: Uint8Array, start: number, length: number): void {
+    this.#effect(OP.removeMember, ref, length);
+    this.#run(bytes, start, length);
+    this.#done();
+    this.#mutator.removeMember(ref, bytes, start, length);
+  }
+
+  // ---------------------------------------------------------------- all
+
+  /** Removes every key. Counters are named one by one, since their totals must be. */
+  flush(ref: KeyRef): void {
+    const ks = this.#keyspace;
+    const withCounters: Buffer[] = [];
+    let cursor = 0;
+    do {
+      cursor = ks.keyMaps.scan(ks.keys, cursor, (record) => {
+        if (ks.attributes(record) !== 0 && this.#hasCounters(record)) {
+          const start = ks.containers.nameOffset(record);
+          const bytes = ks.arena.bytes[record >>> SEGMENT_SHIFT]!;
+          withCounters.push(Buffer.from(bytes.subarray(start, start + ks.containers.nameLength(record))));
+        }
+      });
+    } while (cursor !== 0);
+    for (const key of withCounters) this.remove(ks.locate(ref, key, 0, key.length));
+    this.#open();
+    this.#log.reserve(1);
+    this.#log.bytes[this.#log.offset++] = OP.flush;
+    this.#encodedKey = null;
+    this.#mutator.flush(ref);
+  }
+
+  /** A key that comes into being starts clean of what conflicts left under its name (an orphaned time to live). */
+  #beginKey(ref: KeyRef): void {
+    if (ref.record !== 0 && ref.type === TYPE.none && this.#keyspace.cells.expiry(ref.record) !== -1) this.remove(ref);
+  }
+
+  #field(ref: KeyRef, field: Uint8Array, start: number, length: number): number {
+    if (ref.record === 0) return 0;
+    const ks = this.#keyspace;
+    return ks.containers.findField(ks.containers.hash(ref.record), field, start, length);
+  }
+
+  /** A write that keeps the time to live repeats "none" for the values it replaces, if they said so. */
+  #persistsFlag(cell: number): number {
+    let persists = false;
+    this.#keyspace.cells.eachValue(cell, (value) => {
+      persists ||= value.persists;
+    });
+    return persists ? SET.persists : 0;
+  }
+
+  #hasCounters(record: number): boolean {
+    const ks = this.#keyspace;
+    if (ks.cells.hasCounter(record)) return true;
+    let found = false;
+    ks.containers.eachField(ks.containers.hash(record), (field) => {
+      found ||= ks.attributes(field) !== 0 && ks.cells.hasCounter(field);
+    });
+    return found;
+  }
+
+  /** The fields of the key's hash with counters to cut. Their names are copied into `names`; offsets count in all of them joined. */
+  #observedFieldCuts(record: number, names: Buffer[]): FieldCuts[] {
+    const ks = this.#keyspace;
+    const fields: FieldCuts[] = [];
+    let at = 0;
+    ks.containers.eachField(ks.containers.hash(record), (field) => {
+      if (ks.attributes(field) === 0) return;
+      const cuts = ks.cells.observedCuts(field);
+      if (cuts.length === 0) return;
+      const length = ks.containers.nameLength(field);
+      const start = ks.containers.nameOffset(field);
+      names.push(Buffer.from(ks.arena.bytes[field >>> SEGMENT_SHIFT]!.subarray(start, start + length)));
+      fields.push({ start: at, length, cuts });
+      at += length;
+    });
+    return fields;
+  }
+
+  // ---------------------------------------------------------------- encoding
+
+  #open(): void {
+    if (this.#isOpen) return;
+    const log = this.#log;
+    const seq = this.#vector.get(this.origin) + 1;
+    const hlc = this.#clock.tick(this.#keyspace.nowMs);
+    log.reserve(BATCH.body);
+    const { bytes } = log;
+    const at = log.offset;
+    bytes[at + 4] = FRAME.batch;
+    bytes[at + BATCH.flags] = 0;
+    const self = this.#origins.at(this.origin);
+    bytes[at + BATCH.instance] = self.instance;
+    writeU32(bytes, at + BATCH.generation, self.generation);
+    writeU48(bytes, at + BATCH.seq, seq);
+    writeF64(bytes, at + BATCH.hlc, hlc);
+    log.offset = at + BATCH.body;
+    if (this.contextMoved) this.#writeContext();
+    this.#isOpen = true;
+    this.#seq = seq;
+    this.#mutator.enter(this.origin, seq, hlc, null);
+  }
+
+  #writeContext(): void {
+    this.contextMoved = false;
+    const changed: [index: number, seq: number][] = [];
+    for (const [index, seq] of this.#vector.entries()) {
+      if (index !== this.origin && seq !== this.#saidContext.get(index)) changed.push([index, seq]);
+    }
+    if (changed.length === 0) return;
+    const log = this.#log;
+    log.reserve(5 + 13 * changed.length);
+    const { bytes } = log;
+    bytes[log.pendingStart + BATCH.flags] = BATCH_HAS_CONTEXT;
+    let at = writeVarint(bytes, log.offset, changed.length);
+    for (const [index, seq] of changed) {
+      const origin = this.#origins.at(index);
+      bytes[at] = origin.instance;
+      writeU32(bytes, at + 1, origin.generation);
+      at = writeVarint(bytes, at + 5, seq);
+      this.#saidContext.set(index, seq);
+    }
+    log.offset = at;
+  }
+
+  /** Opens the batch if need be and writes the effect's code and key; `room`: bytes of what follows. */
+  #effect(op: number, ref: KeyRef, room: number): void {
+    this.#open();
+    const log = this.#log;
+    log.reserve(EFFECT_OVERHEAD + ref.length + room);
+    this.#bytes = log.bytes;
+    this.#at = log.offset;
+    if (this.#encodedKey === ref && this.#encodedSerial === ref.serial) {
+      this.#bytes[this.#at++] = op | SAME_KEY;
+      return;
+    }
+    this.#encodedKey = ref;
+    this.#encodedSerial = ref.serial;
+    this.#bytes[this.#at++] = op;
+    this.#run(ref.bytes, ref.start, ref.length);
+  }
+
+  #done(): void {
+    this.#log.offset = this.#at;
+  }
+
+  #run(bytes: Uint8Array, start: number, length: number): void {
+    const at = length < 0x80 ? this.#at : writeVarint(this.#bytes, this.#at, length);
+    if (length < 0x80) {
+      this.#bytes[at] = length;
+      copyBytes(this.#bytes, at + 1, bytes, start, length);
+      this.#at = at + 1 + length;
+    } else {
+      copyBytes(this.#bytes, at, bytes, start, length);
+      this.#at = at + length;
+    }
+  }
+
+  #float(value: number): void {
+    writeF64(this.#bytes, this.#at, value);
+    this.#at += 8;
+  }
+
+  #cuts(cuts: readonly CounterCut[]): void {
+    if (cuts.length === 0) this.#bytes[this.#at++] = 0;
+    else this.#at = writeCuts(this.#bytes, this.#at, cuts, this.#origins);
+  }
+
+  #increment(frame: number, n: number, total: ExactNumber): void {
+    this.#at = writeVarint(this.#bytes, this.#at, frame);
+    this.#at = writeVarint(this.#bytes, this.#at, n);
+    this.#at = writeNumber(this.#bytes, this.#at, total);
+  }
+}
