@@ -1,0 +1,61 @@
+import { describe, expect, it } from '@jest/globals';
+import { VersionVector } from '../../src/crdt/version-vector.ts';
+import { Maintenance } from '../../src/database/maintenance.ts';
+import { makeArgs } from '../../src/resp/args.ts';
+import { exchangeAll, Node, START_MS } from './cluster.ts';
+
+function stableOf(nodes: readonly Node[]): VersionVector {
+  // Instances index origins on their own; the own table of the first node is what its maintenance reads.
+  const stable = nodes[0]!.database.vector.clone();
+  return stable;
+}
+
+describe('Maintenance', () => {
+  it('removes an expired key only where the winning time to live was written', () => {
+    const [a, b] = [new Node(1, 1), new Node(2, 2)];
+    a.set('k', 'v', START_MS + 100);
+    a.database.commit();
+    exchangeAll([a, b]);
+    for (const node of [a, b]) node.database.setTime(START_MS + 200);
+    expect(b.database.lookup(makeArgs(['k']), 0).type).toBe(0);
+    const own = (node: Node) => (instance: number) => instance === node.instance;
+    expect(new Maintenance(a.database).expireStep(own(a))).toBeGreaterThan(0);
+    exchangeAll([a, b]);
+    expect([a.database.keyCount, b.database.keyCount]).toEqual([0, 0]);
+  });
+
+  it('frees counters that a stable reset has cut, and nothing sooner', () => {
+    const [a, b] = [new Node(1, 1), new Node(2, 2)];
+    const empty = a.database.keyspace.arena.usedBytes;
+    for (let i = 0; i < 100; i++) a.add(`c${i}`, i);
+    a.database.commit();
+    exchangeAll([a, b]);
+    for (let i = 0; i < 100; i++) b.remove(`c${i}`);
+    b.database.commit();
+    exchangeAll([a, b]);
+    expect(a.database.keyCount).toBe(0);
+    const used = a.database.keyspace.arena.usedBytes;
+    const maintenance = new Maintenance(a.database);
+    maintenance.collectStep(new VersionVector(), 1000);
+    expect(a.database.keyspace.arena.usedBytes).toBe(used);
+    maintenance.collectStep(stableOf([a, b]), 1000);
+    expect(a.database.keyspace.arena.usedBytes).toBeLessThan(empty + 2048);
+    expect(a.database.keyspace.hasResidue).toBe(false);
+  });
+
+  it('frees a time to live that lost its value', () => {
+    const [a, b] = [new Node(1, 1), new Node(2, 2)];
+    a.set('k', 'v');
+    a.database.commit();
+    exchangeAll([a, b]);
+    a.database.writer.expire(a.key('k'), START_MS + 1_000_000);
+    a.database.commit();
+    b.remove('k');
+    b.database.commit();
+    exchangeAll([a, b]);
+    expect(a.database.keyCount).toBe(0);
+    expect(a.database.keyspace.keyMaps.count(a.database.keyspace.keys)).toBe(1);
+    new Maintenance(a.database).collectStep(stableOf([a, b]), 1000);
+    expect(a.database.keyspace.keyMaps.count(a.database.keyspace.keys)).toBe(0);
+  });
+});
