@@ -37,7 +37,7 @@ const MAY_IMPORT: Record<string, { readonly values: readonly string[]; readonly 
   },
   admin: { values: ['base', 'errors'], types: ['instance'] },
   node: { values: ['base', 'errors', 'admin', 'instance', 'host'] },
-  cli: { values: ['base', 'errors', 'admin', 'node'] },
+  cli: { values: ['base', 'errors', 'admin', 'node', 'host'] },
 };
 
 /** Folders of which only these files may be imported from outside. */

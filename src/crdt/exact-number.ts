@@ -40,7 +40,8 @@ export const isZero = (value: ExactNumber): boolean => (typeof value === 'number
 
 export const isInteger = (value: ExactNumber): boolean => typeof value === 'number' || value.eq(value.round(0, 0));
 
-export const formatExact = (value: ExactNumber): string => (typeof value === 'number' ? String(value) : value.toFixed());
+export const formatExact = (value: ExactNumber): string =>
+  typeof value === 'number' ? String(value) : value.toFixed();
 
 /** Text that `formatExact` or an integer parser made. */
 export function parseExact(text: string): ExactNumber {

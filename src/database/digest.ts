@@ -16,7 +16,8 @@ export function digestKeyspace(keyspace: Keyspace): string {
   let cursor = 0;
   do {
     cursor = keyspace.keyMaps.scan(keyspace.keys, cursor, (record) => {
-      if (keyspace.typeOf(record) !== TYPE.none && !keyspace.isExpired(record)) exclusiveOr(sum, digestKey(keyspace, record));
+      if (keyspace.typeOf(record) !== TYPE.none && !keyspace.isExpired(record))
+        exclusiveOr(sum, digestKey(keyspace, record));
     });
   } while (cursor !== 0);
   return sum.toString('hex');
@@ -27,7 +28,10 @@ export function digestKey(keyspace: Keyspace, record: number): Buffer {
   const type = keyspace.typeOf(record);
   const hash = createHash('sha1');
   const name = entryName(keyspace, record, containers.nameOffset(record));
-  hash.update(`${type}:${name.length}:`).update(name).update(`:${cells.expiry(record)}:`);
+  hash
+    .update(`${type}:${name.length}:`)
+    .update(name)
+    .update(`:${cells.expiry(record)}:`);
   const contents = Buffer.alloc(20);
   if (type === TYPE.string) {
     hash.update(readValue(keyspace, record));
@@ -35,7 +39,10 @@ export function digestKey(keyspace: Keyspace, record: number): Buffer {
     containers.eachField(containers.hash(record), (field) => {
       if (!keyspace.isFieldVisible(field)) return;
       const fieldName = entryName(keyspace, field, containers.nameOffset(field));
-      const one = createHash('sha1').update(`${fieldName.length}:`).update(fieldName).update(readValue(keyspace, field));
+      const one = createHash('sha1')
+        .update(`${fieldName.length}:`)
+        .update(fieldName)
+        .update(readValue(keyspace, field));
       exclusiveOr(contents, one.update(`:${cells.expiry(field)}`).digest());
     });
   } else {

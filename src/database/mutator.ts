@@ -185,13 +185,7 @@ export class Mutator {
     this.#settleAfterGrowth(ref);
   }
 
-  expireField(
-    ref: KeyRef,
-    fieldBytes: Uint8Array,
-    fieldStart: number,
-    fieldLength: number,
-    expiryMs: number,
-  ): void {
+  expireField(ref: KeyRef, fieldBytes: Uint8Array, fieldStart: number, fieldLength: number, expiryMs: number): void {
     const ks = this.#keyspace;
     const hash = this.#openHash(ref);
     const field = this.#openField(ref, hash, fieldBytes, fieldStart, fieldLength, 0);
@@ -278,16 +272,7 @@ export class Mutator {
 
   #createKey(ref: KeyRef, valueRoom: number): number {
     const ks = this.#keyspace;
-    ref.record = ks.cells.create(
-      ks.keyMaps,
-      ks.keys,
-      ref.hash,
-      ref.bytes,
-      ref.start,
-      ref.length,
-      valueRoom,
-      ks.epoch,
-    );
+    ref.record = ks.cells.create(ks.keyMaps, ks.keys, ref.hash, ref.bytes, ref.start, ref.length, valueRoom, ks.epoch);
     return ref.record;
   }
 
@@ -296,14 +281,7 @@ export class Mutator {
     return this.#keyspace.openContainer(ref.record, TAG.hash);
   }
 
-  #openField(
-    ref: KeyRef,
-    hash: number,
-    bytes: Uint8Array,
-    start: number,
-    length: number,
-    valueRoom: number,
-  ): number {
+  #openField(ref: KeyRef, hash: number, bytes: Uint8Array, start: number, length: number, valueRoom: number): number {
     const ks = this.#keyspace;
     const { fields } = ks.containers;
     const map = ks.containers.map(hash);

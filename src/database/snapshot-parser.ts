@@ -99,7 +99,8 @@ export class SnapshotParser {
     this.#at = start;
     if (this.#seenHeader) this.#readRecord();
     else this.#readHeader();
-    if (this.#at !== end) throw new SnapshotFormatError(`a record of ${end - start} bytes reads as ${this.#at - start}`);
+    if (this.#at !== end)
+      throw new SnapshotFormatError(`a record of ${end - start} bytes reads as ${this.#at - start}`);
     return true;
   }
 

@@ -61,7 +61,11 @@ export class Snapshot implements PreImages {
   /** Begins: every record is now owed. `onEnd` is called once, when complete or aborted. */
   constructor(
     keyspace: Keyspace,
-    state: { readonly vector: VersionVector; readonly contexts: readonly (VersionVector | undefined)[]; readonly hlc: number },
+    state: {
+      readonly vector: VersionVector;
+      readonly contexts: readonly (VersionVector | undefined)[];
+      readonly hlc: number;
+    },
     onEnd: () => void,
   ) {
     this.#keyspace = keyspace;
@@ -152,8 +156,7 @@ export class Snapshot implements PreImages {
     const { containers } = ks;
     const hash = containers.hash(record);
     const set = containers.set(record);
-    const entries =
-      (hash === 0 ? 0 : containers.fields.count(containers.map(hash))) + containers.memberCount(set);
+    const entries = (hash === 0 ? 0 : containers.fields.count(containers.map(hash))) + containers.memberCount(set);
     if (entries > SMALL_CONTAINER_ENTRIES) {
       const start = containers.nameOffset(record);
       const bytes = ks.arena.bytes[record >>> SEGMENT_SHIFT]!;

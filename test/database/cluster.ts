@@ -79,9 +79,9 @@ export class Node {
   batches(): Buffer[] {
     const { log } = this.database;
     const frames: Buffer[] = [];
-    for (let position = log.start; position < log.end; ) {
+    for (let position = log.start; position < log.end;) {
       const piece = log.slice(position, Infinity)!;
-      for (let at = 0; at < piece.length; ) {
+      for (let at = 0; at < piece.length;) {
         const length = readU32(piece, at) + 4;
         if (piece[at + 4] === FRAME.batch) frames.push(Buffer.from(piece.subarray(at, at + length)));
         at += length;
@@ -94,7 +94,7 @@ export class Node {
   /** Applies what it can of the frames, again and again until nothing more fits. */
   receive(frames: readonly Buffer[]): void {
     let waiting = [...frames];
-    for (let before = Infinity; waiting.length < before; ) {
+    for (let before = Infinity; waiting.length < before;) {
       before = waiting.length;
       waiting = waiting.filter((frame) => this.database.applyBatch(frame, 0, frame.length) === 'early');
     }

@@ -31,7 +31,7 @@ function act(node: Node, random: () => number, timeMs: number): void {
     () => node.database.writer.flush(node.key(key)),
   ];
   // FLUSHALL is rare, and a batch may hold several effects.
-  for (let n = random() % 5 === 0 ? 3 : 1; n > 0; n--) actions[random() % (actions.length * 4 - 3) >> 2]!();
+  for (let n = random() % 5 === 0 ? 3 : 1; n > 0; n--) actions[(random() % (actions.length * 4 - 3)) >> 2]!();
   node.database.commit();
 }
 

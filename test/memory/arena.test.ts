@@ -22,7 +22,10 @@ describe('Arena', () => {
       fc.integer({ min: 1, max: 40_000 }),
       fc.integer({ min: 1, max: 3 * SEGMENT_BYTES }),
     );
-    const step = fc.oneof({ weight: 3, arbitrary: size }, { weight: 2, arbitrary: fc.integer({ min: -1000, max: -1 }) });
+    const step = fc.oneof(
+      { weight: 3, arbitrary: size },
+      { weight: 2, arbitrary: fc.integer({ min: -1000, max: -1 }) },
+    );
     fc.assert(
       fc.property(fc.array(step, { maxLength: 120 }), (steps) => {
         const arena = new Arena({ segmentBytes: SEGMENT_BYTES });

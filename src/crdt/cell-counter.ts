@@ -1,0 +1,227 @@
+/**
+ * The counter of a cell: one COUNTER attribute per origin that ever added to it.
+ *
+ *   COUNTER   0 next | 1 tag, flags << 8, origin << 16 | frame f64 | n f64 | total f64 | cutN f64 | cutTotal f64 | cutSeq f64 | 14 cut's origin
+ *
+ * An increment carries its origin's frame (the seq that began it), n (increments in the frame so far) and their total, so applying it is
+ * idempotent and two states join by the higher n. A reset carries, per origin, the frame, n and total it observed; a receiver raises the cut to it,
+ * so two concurrent resets do not cancel twice. What counts is total - cutTotal, summed over the origins. Only the origin itself begins a new
+ * frame, and only when the old one is cut whole: by causal delivery everyone has seen that cut before.
+ *
+ * Invariant: cutN <= n; an entry with cutN = n contributes nothing and is kept until its reset is stable.
+ */
+import { SEGMENT_MASK, SEGMENT_SHIFT } from '../memory/arena.ts';
+import { TAG, type Dot } from './cell-record.ts';
+import { CellRegisters } from './cell-register.ts';
+import { addExact, formatExact, parseExact, subtractExact, type ExactNumber } from './exact-number.ts';
+import type { VersionVector } from './version-vector.ts';
+
+const COUNTER_BYTES = 64;
+/** Float indexes in a COUNTER; word 14 is the cut's origin. */
+const COUNTER = { frame: 1, n: 2, total: 3, cutN: 4, cutTotal: 5, cutSeq: 6 } as const;
+const COUNTER_CUT_ORIGIN = 14;
+/** Flags of a COUNTER: the float holds the address of a text instead of a number. */
+const TOTAL_IS_TEXT = 1;
+const CUT_IS_TEXT = 2;
+
+/** What a reset observed of one origin's counter. */
+export interface CounterCut {
+  /** Origin index. */
+  readonly origin: number;
+  readonly frame: number;
+  readonly n: number;
+  readonly total: ExactNumber;
+}
+
+export interface CounterEntry extends CounterCut {
+  readonly cutN: number;
+  readonly cutTotal: ExactNumber;
+  /** The dot of the reset that raised the cut last; seq 0: never cut. */
+  readonly cutOrigin: number;
+  readonly cutSeq: number;
+}
+
+const NO_CUTS: readonly CounterCut[] = [];
+
+export class CellCounters extends CellRegisters {
+  /** Whether any increment is not cut: then the counter alone makes the cell exist. */
+  hasCounter(record: number): boolean {
+    for (let a = this.attribute(record, TAG.counter); a !== 0; a = this.nextAttribute(a, TAG.counter)) {
+      if (this.float(a, COUNTER.n) > this.float(a, COUNTER.cutN)) return true;
+    }
+    return false;
+  }
+
+  /** Sum of all increments that are not cut. */
+  counterSum(record: number): ExactNumber {
+    let sum: ExactNumber = 0;
+    for (let a = this.attribute(record, TAG.counter); a !== 0; a = this.nextAttribute(a, TAG.counter)) {
+      sum = addExact(sum, subtractExact(this.#total(a), this.#cutTotal(a)));
+    }
+    return sum;
+  }
+
+  /**
+   * What the next increment of that origin says: the frame and n to name, and the total so far. A frame that is cut whole, and was begun by
+   * an earlier batch, is followed by a new one: `seq`, the batch being written.
+   */
+  nextIncrement(
+    record: number,
+    origin: number,
+    seq: number,
+  ): { readonly frame: number; readonly n: number; readonly total: ExactNumber } {
+    const a = record === 0 ? 0 : this.#counterOf(record, origin);
+    if (a === 0) return { frame: seq, n: 1, total: 0 };
+    const frame = this.float(a, COUNTER.frame);
+    const n = this.float(a, COUNTER.n);
+    if (n === this.float(a, COUNTER.cutN) && frame < seq) return { frame: seq, n: 1, total: 0 };
+    return { frame, n: n + 1, total: this.#total(a) };
+  }
+
+  applyIncrement(record: number, origin: number, frame: number, n: number, total: ExactNumber): void {
+    let a = this.#counterOf(record, origin);
+    if (a === 0) a = this.#addCounter(record, origin, frame);
+    else if (this.float(a, COUNTER.frame) < frame) this.#resetCounter(a, frame);
+    else if (this.float(a, COUNTER.frame) > frame || this.float(a, COUNTER.n) >= n) return;
+    this.setFloat(a, COUNTER.n, n);
+    this.#setNumber(a, COUNTER.total, TOTAL_IS_TEXT, total);
+  }
+
+  /** What a reset issued now observes. Entries that are cut whole already are left out. */
+  observedCuts(record: number): readonly CounterCut[] {
+    let cuts: CounterCut[] | null = null;
+    for (let a = this.attribute(record, TAG.counter); a !== 0; a = this.nextAttribute(a, TAG.counter)) {
+      const n = this.float(a, COUNTER.n);
+      if (n === this.float(a, COUNTER.cutN)) continue;
+      cuts ??= [];
+      cuts.push({ origin: this.word(a, 1) >>> 16, frame: this.float(a, COUNTER.frame), n, total: this.#total(a) });
+    }
+    return cuts ?? NO_CUTS;
+  }
+
+  /** Raises the cut of one origin's counter to what a reset, whose dot is given, has observed. */
+  applyCut(record: number, cut: CounterCut, reset: Dot): void {
+    const a = this.#counterOf(record, cut.origin);
+    if (a === 0 || this.float(a, COUNTER.frame) !== cut.frame || this.float(a, COUNTER.cutN) >= cut.n) return;
+    this.setFloat(a, COUNTER.cutN, cut.n);
+    this.#setNumber(a, COUNTER.cutTotal, CUT_IS_TEXT, cut.total);
+    this.setFloat(a, COUNTER.cutSeq, reset.seq);
+    this.setWord(a, COUNTER_CUT_ORIGIN, reset.origin);
+  }
+
+  eachCounter(record: number, visit: (entry: CounterEntry) => void): void {
+    for (let a = this.attribute(record, TAG.counter); a !== 0; a = this.nextAttribute(a, TAG.counter)) {
+      visit({
+        origin: this.word(a, 1) >>> 16,
+        frame: this.float(a, COUNTER.frame),
+        n: this.float(a, COUNTER.n),
+        total: this.#total(a),
+        cutN: this.float(a, COUNTER.cutN),
+        cutTotal: this.#cutTotal(a),
+        cutOrigin: this.word(a, COUNTER_CUT_ORIGIN),
+        cutSeq: this.float(a, COUNTER.cutSeq),
+      });
+    }
+  }
+
+  /** Joins another instance's entry into this cell: the later frame; within one frame the higher n and the higher cut. */
+  mergeCounter(record: number, entry: CounterEntry): void {
+    this.applyIncrement(record, entry.origin, entry.frame, entry.n, entry.total);
+    if (entry.cutN === 0) return;
+    this.applyCut(
+      record,
+      { origin: entry.origin, frame: entry.frame, n: entry.cutN, total: entry.cutTotal },
+      { origin: entry.cutOrigin, seq: entry.cutSeq },
+    );
+  }
+
+  /** Frees counters that are cut whole by a reset that every instance has applied. Returns whether such counters remain. */
+  dropStableCounters(record: number, stable: VersionVector): boolean {
+    let remain = false;
+    let a = this.attribute(record, TAG.counter);
+    while (a !== 0) {
+      const next = this.nextAttribute(a, TAG.counter);
+      if (this.float(a, COUNTER.n) === this.float(a, COUNTER.cutN)) {
+        if (stable.coversDot(this.word(a, COUNTER_CUT_ORIGIN), this.float(a, COUNTER.cutSeq))) {
+          this.unlinkAttribute(record, a);
+          this.freeCounter(a);
+        } else {
+          remain = true;
+        }
+      }
+      a = next;
+    }
+    return remain;
+  }
+
+  #counterOf(record: number, origin: number): number {
+    for (let a = this.attribute(record, TAG.counter); a !== 0; a = this.nextAttribute(a, TAG.counter)) {
+      if (this.word(a, 1) >>> 16 === origin) return a;
+    }
+    return 0;
+  }
+
+  #addCounter(record: number, origin: number, frame: number): number {
+    const a = this.arena.allocate(COUNTER_BYTES);
+    this.setWord(a, 1, TAG.counter | (origin << 16));
+    this.#clearCounter(a, frame);
+    this.linkAttribute(record, a);
+    return a;
+  }
+
+  #resetCounter(a: number, frame: number): void {
+    this.freeNumbers(a);
+    this.#clearCounter(a, frame);
+  }
+
+  #clearCounter(a: number, frame: number): void {
+    const floats = this.arena.floats[a >>> SEGMENT_SHIFT]!;
+    const at = a & SEGMENT_MASK;
+    floats.fill(0, at + COUNTER.n, at + 8);
+    floats[at + COUNTER.frame] = frame;
+    this.setWord(a, 1, this.word(a, 1) & 0xffff00ff);
+  }
+
+  #total(a: number): ExactNumber {
+    return this.#number(a, COUNTER.total, TOTAL_IS_TEXT);
+  }
+
+  #cutTotal(a: number): ExactNumber {
+    return this.#number(a, COUNTER.cutTotal, CUT_IS_TEXT);
+  }
+
+  #number(a: number, index: number, textFlag: number): ExactNumber {
+    const value = this.float(a, index);
+    if (((this.word(a, 1) >>> 8) & textFlag) === 0) return value;
+    const bytes = this.arena.bytes[value >>> SEGMENT_SHIFT]!;
+    const at = ((value & SEGMENT_MASK) << 3) + 4;
+    return parseExact(bytes.toString('latin1', at, at + this.word(value, 0)));
+  }
+
+  #setNumber(a: number, index: number, textFlag: number, value: ExactNumber): void {
+    const tag = this.word(a, 1);
+    if (((tag >>> 8) & textFlag) !== 0) this.arena.free(this.float(a, index));
+    if (typeof value === 'number') {
+      this.setWord(a, 1, tag & ~(textFlag << 8));
+      this.setFloat(a, index, value);
+      return;
+    }
+    const text = formatExact(value);
+    const address = this.arena.allocate(4 + text.length);
+    this.setWord(address, 0, text.length);
+    this.arena.bytes[address >>> SEGMENT_SHIFT]!.write(text, ((address & SEGMENT_MASK) << 3) + 4, 'latin1');
+    this.setWord(a, 1, tag | (textFlag << 8));
+    this.setFloat(a, index, address);
+  }
+
+  protected freeNumbers(a: number): void {
+    const flags = this.word(a, 1) >>> 8;
+    if ((flags & TOTAL_IS_TEXT) !== 0) this.arena.free(this.float(a, COUNTER.total));
+    if ((flags & CUT_IS_TEXT) !== 0) this.arena.free(this.float(a, COUNTER.cutTotal));
+  }
+
+  protected freeCounter(a: number): void {
+    this.freeNumbers(a);
+    this.arena.free(a);
+  }
+}
