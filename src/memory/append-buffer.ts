@@ -10,6 +10,8 @@
  * Invariant: bytes at positions below `end` never change after `commit`, except through `patch` by the writer that reserved them
  * before it commits.
  */
+import { assert } from '../base/assert.ts';
+
 export class AppendBuffer {
   readonly #chunkBytes: number;
   readonly #chunks: { readonly start: number; readonly bytes: Buffer; used: number }[] = [];
@@ -26,6 +28,14 @@ export class AppendBuffer {
     this.#end = this.#chunkStart;
     this.bytes = Buffer.allocUnsafeSlow(this.#chunkBytes);
     this.#chunks.push({ start: this.#chunkStart, bytes: this.bytes, used: 0 });
+  }
+
+  /** Gives the first byte another position: recovery learns it only after the owner was built. Nothing may have been appended yet. */
+  restartAt(position: number): void {
+    assert(this.#end === this.start && this.offset === 0, 'an append buffer restarts only while it is empty');
+    this.#chunks[0] = { start: position, bytes: this.bytes, used: 0 };
+    this.#chunkStart = position;
+    this.#end = position;
   }
 
   /** Position after the last committed byte. */

@@ -1,0 +1,177 @@
+/**
+ * A file of bytes in checked chunks: what snapshots and spools are stored in.
+ *
+ *   "CRDBCHNK"  u16 version  u64 log position  u32 crc
+ *   chunks:     u32 length (> 0)  bytes  u32 crc
+ *   trailer:    u32 0  u64 total of the chunks' bytes  u32 crc
+ *
+ * Every crc continues the one before it, so a flipped bit, a chunk that was lost, doubled or moved, and a missing end are all found. A
+ * file is written under a temporary name and renamed when it is complete and on disk.
+ */
+import { crc32 } from 'node:zlib';
+import { CrdbError } from '../errors.ts';
+import { readU32, writeU32 } from '../crdt/frame.ts';
+import type { Disk, DiskFile } from '../host/host.ts';
+import { TEMPORARY_SUFFIX } from './file-names.ts';
+import { CHUNK_BYTES_MAX } from './limits.ts';
+
+const MAGIC = Buffer.from('CRDBCHNK');
+const VERSION = 1;
+const HEADER_BYTES = 22;
+const TRAILER_BYTES = 16;
+
+export class ChunkFileWriter {
+  readonly #disk: Disk;
+  readonly #path: string;
+  readonly #file: DiskFile;
+  readonly #length = Buffer.alloc(4);
+  readonly #crcBytes = Buffer.alloc(4);
+  #crc = 0;
+  #offset = 0;
+  #total = 0;
+
+  /** `path` is the final name. */
+  static async create(disk: Disk, path: string, logPosition: number): Promise<ChunkFileWriter> {
+    const file = await disk.open(path + TEMPORARY_SUFFIX, 'create');
+    await file.truncate(0);
+    const writer = new ChunkFileWriter(disk, path, file);
+    const header = Buffer.alloc(HEADER_BYTES - 4);
+    MAGIC.copy(header);
+    header.writeUInt16LE(VERSION, 8);
+    header.writeBigUInt64LE(BigInt(logPosition), 10);
+    await writer.#write(header);
+    return writer;
+  }
+
+  private constructor(disk: Disk, path: string, file: DiskFile) {
+    this.#disk = disk;
+    this.#path = path;
+    this.#file = file;
+  }
+
+  /** Bytes of the file so far. */
+  get fileBytes(): number {
+    return this.#offset;
+  }
+
+  /** Writes one chunk, not empty. One call at a time; the bytes must not change until it resolves. */
+  async append(bytes: Uint8Array): Promise<void> {
+    writeU32(this.#length, 0, bytes.length);
+    this.#total += bytes.length;
+    await this.#write(this.#length, bytes);
+  }
+
+  /** Completes the file and gives it its name, durably. */
+  async finish(): Promise<void> {
+    const trailer = Buffer.alloc(TRAILER_BYTES - 4);
+    trailer.writeBigUInt64LE(BigInt(this.#total), 4);
+    await this.#write(trailer);
+    await this.#file.sync();
+    await this.#file.close();
+    await this.#disk.rename(this.#path + TEMPORARY_SUFFIX, this.#path);
+  }
+
+  /** Gives up: closes and removes the temporary file. */
+  async abort(): Promise<void> {
+    await this.#file.close();
+    await this.#disk.remove(this.#path + TEMPORARY_SUFFIX);
+  }
+
+  async #write(...parts: readonly Uint8Array[]): Promise<void> {
+    for (const part of parts) {
+      this.#crc = crc32(part, this.#crc);
+      await this.#file.write(part, this.#offset);
+      this.#offset += part.length;
+    }
+    writeU32(this.#crcBytes, 0, this.#crc);
+    await this.#file.write(this.#crcBytes, this.#offset);
+    this.#offset += 4;
+  }
+}
+
+export class ChunkFileReader {
+  readonly #path: string;
+  readonly #file: DiskFile;
+  #crc = 0;
+  #offset = 0;
+  #total = 0;
+  #logPosition = 0;
+
+  /** Throws a CrdbError when the file is absent, of another kind or damaged. */
+  static async open(disk: Disk, path: string): Promise<ChunkFileReader> {
+    let file: DiskFile;
+    try {
+      file = await disk.open(path, 'read');
+    } catch (error) {
+      throw unusable(path, `it cannot be opened: ${(error as Error).message}`);
+    }
+    const reader = new ChunkFileReader(path, file);
+    try {
+      const header = await reader.#read(HEADER_BYTES);
+      if (header === null || header.compare(MAGIC, 0, 8, 0, 8) !== 0) throw unusable(path, 'it has no header');
+      reader.#check(header);
+      const version = header.readUInt16LE(8);
+      if (version !== VERSION)
+        throw unusable(path, `it has format version ${version}, this release reads version ${VERSION}`);
+      reader.#logPosition = Number(header.readBigUInt64LE(10));
+    } catch (error) {
+      await file.close();
+      throw error;
+    }
+    return reader;
+  }
+
+  private constructor(path: string, file: DiskFile) {
+    this.#path = path;
+    this.#file = file;
+  }
+
+  get logPosition(): number {
+    return this.#logPosition;
+  }
+
+  /** The next chunk; null when the file was read to its end and everything was right. Throws a CrdbError where it is damaged. */
+  async next(): Promise<Buffer | null> {
+    const lengthBytes = await this.#read(4);
+    if (lengthBytes === null) throw this.#damaged('it ends before its trailer');
+    const length = readU32(lengthBytes, 0);
+    if (length > CHUNK_BYTES_MAX) throw this.#damaged(`a chunk of ${length} bytes is announced`);
+    const rest = await this.#read(length === 0 ? TRAILER_BYTES - 4 : length + 4);
+    if (rest === null) throw this.#damaged('it ends within a chunk');
+    this.#crc = crc32(lengthBytes, this.#crc);
+    this.#check(rest);
+    if (length > 0) {
+      this.#total += length;
+      return rest.subarray(0, length);
+    }
+    if (Number(rest.readBigUInt64LE(0)) !== this.#total) throw this.#damaged('its total is wrong');
+    if ((await this.#file.size()) !== this.#offset) throw this.#damaged('something follows its trailer');
+    return null;
+  }
+
+  close(): Promise<void> {
+    return this.#file.close();
+  }
+
+  async #read(count: number): Promise<Buffer | null> {
+    const bytes = Buffer.allocUnsafe(count);
+    if ((await this.#file.read(bytes, this.#offset)) < count) return null;
+    this.#offset += count;
+    return bytes;
+  }
+
+  /** Checks the crc in the last four bytes. */
+  #check(bytes: Buffer): void {
+    this.#crc = crc32(bytes.subarray(0, bytes.length - 4), this.#crc);
+    if (this.#crc !== readU32(bytes, bytes.length - 4)) throw this.#damaged('a checksum is wrong');
+  }
+
+  #damaged(reason: string): CrdbError {
+    return unusable(this.#path, `${reason} (before byte ${this.#offset})`);
+  }
+}
+
+const unusable = (path: string, reason: string): CrdbError =>
+  new CrdbError('instance_failed', `${path} is damaged: ${reason}.`, {
+    hint: 'Restore the data directory from a backup, or move it away: the instance then starts empty and is filled by a full sync.',
+  });

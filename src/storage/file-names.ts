@@ -1,0 +1,24 @@
+/** Names of the files in an instance's data directory: one pattern per kind, positions in 16 digits so that names sort by position. */
+
+export const MANIFEST_NAME = 'manifest.json';
+/** A file under construction: worthless after a restart. */
+export const TEMPORARY_SUFFIX = '.tmp';
+
+const digits = (position: number): string => String(position).padStart(16, '0');
+
+export const segmentName = (position: number): string => `log-${digits(position)}`;
+export const snapshotName = (position: number): string => `snapshot-${digits(position)}`;
+/** A full sync received from instance `from` when the log stood at `position`. */
+export const spoolName = (position: number, from: number): string => `merge-${digits(position)}-${from}`;
+/** Where a repair puts what it cuts. */
+export const droppedName = (name: string, position: number): string => `dropped-${name}-at-${position}`;
+
+const positionOf = (name: string, pattern: RegExp): number | null => {
+  const match = pattern.exec(name);
+  return match ? Number(match[1]) : null;
+};
+
+/** The position in the name; null when it names something else. */
+export const segmentPosition = (name: string): number | null => positionOf(name, /^log-(\d{16})$/);
+export const snapshotPosition = (name: string): number | null => positionOf(name, /^snapshot-(\d{16})$/);
+export const spoolPosition = (name: string): number | null => positionOf(name, /^merge-(\d{16})-\d+$/);

@@ -1,0 +1,196 @@
+/**
+ * Brings sealed bytes from the append buffer to the segment files: one write in flight, one segment being written.
+ *
+ *   idle --write(to)--> writing --all written--> (always: syncing) --onRound--> idle
+ *
+ * Under `always` a round ends with an fsync, so that whatever is committed meanwhile goes into the next round together (group commit).
+ * Under `every-sec` a background fsync runs once per second beside the writes. A new segment is begun only after the previous one is on
+ * disk, and gets its final name only after its header is: recovery never meets a half-made segment, nor one that begins after a hole.
+ *
+ * Any error of the disk ends everything: `onFatal` is called once, no position becomes durable any more. (After a failed fsync the
+ * kernel may have thrown the pages away and report success next time; so nothing is tried again.)
+ */
+import { assert } from '../base/assert.ts';
+import { VersionVector } from '../crdt/version-vector.ts';
+import type { Clock, Disk, DiskFile, Timer } from '../host/host.ts';
+import type { AppendBuffer } from '../memory/append-buffer.ts';
+import { TEMPORARY_SUFFIX } from './file-names.ts';
+import { SLOW_SYNC_MS, SYNC_PERIOD_MS } from './limits.ts';
+import type { SegmentSet } from './segment-set.ts';
+
+export interface SegmentToBegin {
+  readonly position: number;
+  /** Position after the SEGMENT frame. */
+  readonly headerEnd: number;
+  readonly vector: VersionVector;
+}
+
+export interface LogWriterOptions {
+  readonly disk: Disk;
+  readonly clock: Clock;
+  readonly buffer: AppendBuffer;
+  readonly segments: SegmentSet;
+  readonly fsync: 'every-sec' | 'always';
+  /** All of the buffer before it is on disk. */
+  readonly position: number;
+  /** The version vector at the last sealed position: read when a round has written everything sealed. */
+  readonly sealedVector: VersionVector;
+  /** A round has ended: everything that was asked for is written, and under `always` synced. */
+  readonly onRound: () => void;
+  readonly onDurable: () => void;
+  readonly onFatal: (error: Error) => void;
+  /** An fsync has been running for `ms` and has not returned yet, or has just returned. Once per fsync. */
+  readonly onSlowSync: (ms: number) => void;
+}
+
+export class LogWriter {
+  readonly #options: LogWriterOptions;
+  readonly #toBegin: SegmentToBegin[] = [];
+  readonly #syncTimer: Timer;
+  #file: DiskFile | null = null;
+  #fileStart = 0;
+  #target: number;
+  #writtenPosition: number;
+  #durablePosition: number;
+  /** What the last complete round had written, and the version vector there. */
+  #roundPosition: number;
+  readonly #roundVector = new VersionVector();
+  readonly #syncVector = new VersionVector();
+  readonly durableVector = new VersionVector();
+  #writing = false;
+  #backgroundSync: Promise<void> | null = null;
+  #syncStartMs = -1;
+  #slowSyncSaid = false;
+  #failed = false;
+
+  constructor(options: LogWriterOptions) {
+    this.#options = options;
+    this.#target = options.position;
+    this.#writtenPosition = options.position;
+    this.#durablePosition = options.position;
+    this.#roundPosition = options.position;
+    this.#syncTimer = options.clock.every(SYNC_PERIOD_MS, () => this.#onSyncTimer());
+  }
+
+  get busy(): boolean {
+    return this.#writing;
+  }
+
+  get writtenPosition(): number {
+    return this.#writtenPosition;
+  }
+
+  get durablePosition(): number {
+    return this.#durablePosition;
+  }
+
+  /** From this position, to which nothing was written yet, the bytes go to a new file. */
+  beginSegment(segment: SegmentToBegin): void {
+    this.#toBegin.push(segment);
+  }
+
+  /** Everything before `position` shall be written; a round that is under way takes it along. */
+  write(position: number): void {
+    this.#target = position;
+    if (this.#writing || this.#failed || this.#writtenPosition === position) return;
+    this.#writing = true;
+    this.#runRound().then(
+      () => {
+        this.#writing = false;
+        this.#options.onRound();
+        this.write(this.#target);
+      },
+      (error: Error) => this.#fail(error),
+    );
+  }
+
+  /** Syncs what was written; the writer must be idle. Then nothing may be written any more. */
+  async close(): Promise<void> {
+    this.#syncTimer.cancel();
+    await this.#backgroundSync;
+    if (this.#failed) return;
+    assert(!this.#writing, 'the log writer is idle when it is closed');
+    if (this.#durablePosition < this.#roundPosition) await this.#sync();
+  }
+
+  async #runRound(): Promise<void> {
+    const { buffer, fsync, sealedVector } = this.#options;
+    while (this.#writtenPosition < this.#target) {
+      const next = this.#toBegin[0];
+      if (next?.position === this.#writtenPosition) {
+        await this.#startSegment(next);
+        this.#toBegin.shift();
+        continue;
+      }
+      const end = next === undefined ? this.#target : Math.min(next.position, this.#target);
+      const bytes = buffer.slice(this.#writtenPosition, end - this.#writtenPosition);
+      assert(this.#file && bytes && bytes.length > 0, 'what was not written yet is held in memory');
+      await this.#file.write(bytes, this.#writtenPosition - this.#fileStart);
+      this.#writtenPosition += bytes.length;
+    }
+    this.#roundPosition = this.#writtenPosition;
+    this.#roundVector.copyFrom(sealedVector);
+    if (fsync === 'always' && this.#durablePosition < this.#roundPosition) await this.#sync();
+  }
+
+  async #startSegment(segment: SegmentToBegin): Promise<void> {
+    const { disk, buffer, segments } = this.#options;
+    await this.#file?.sync();
+    const path = segments.pathOf(segment.position);
+    const file = await disk.open(path + TEMPORARY_SUFFIX, 'create');
+    await file.truncate(0);
+    const header = buffer.slice(segment.position, segment.headerEnd - segment.position);
+    assert(header?.length === segment.headerEnd - segment.position, 'a segment header is held in one piece');
+    await file.write(header, 0);
+    await file.sync();
+    await disk.rename(path + TEMPORARY_SUFFIX, path);
+    this.#file = file;
+    this.#fileStart = segment.position;
+    this.#writtenPosition = segment.headerEnd;
+    segments.add({ position: segment.position, vector: segment.vector }, file);
+    this.#becomeDurable(segment.headerEnd, segment.vector);
+  }
+
+  async #sync(): Promise<void> {
+    const position = this.#roundPosition;
+    this.#syncVector.copyFrom(this.#roundVector);
+    this.#syncStartMs = this.#options.clock.monotonicMs();
+    this.#slowSyncSaid = false;
+    await this.#file!.sync();
+    this.#checkSlowSync();
+    this.#syncStartMs = -1;
+    this.#becomeDurable(position, this.#syncVector);
+  }
+
+  #becomeDurable(position: number, vector: VersionVector): void {
+    if (position <= this.#durablePosition || this.#failed) return;
+    this.#durablePosition = position;
+    this.durableVector.copyFrom(vector);
+    this.#options.onDurable();
+  }
+
+  #onSyncTimer(): void {
+    if (this.#syncStartMs >= 0) return this.#checkSlowSync();
+    if (this.#options.fsync !== 'every-sec' || this.#failed || this.#durablePosition >= this.#roundPosition) return;
+    this.#backgroundSync = this.#sync().then(
+      () => {
+        this.#backgroundSync = null;
+      },
+      (error: Error) => this.#fail(error),
+    );
+  }
+
+  #checkSlowSync(): void {
+    const ms = this.#options.clock.monotonicMs() - this.#syncStartMs;
+    if (ms < SLOW_SYNC_MS || this.#slowSyncSaid) return;
+    this.#slowSyncSaid = true;
+    this.#options.onSlowSync(ms);
+  }
+
+  #fail(error: Error): void {
+    if (this.#failed) return;
+    this.#failed = true;
+    this.#syncTimer.cancel();
+    this.#options.onFatal(error);
+  }
+}

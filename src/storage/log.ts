@@ -1,0 +1,391 @@
+/**
+ * The log of an instance: durability log, replication backlog and the standby's feed in one (docs/internals/storage.md).
+ *
+ * Its bytes stand in the database's append buffer, which batches are encoded into; segment files receive the same bytes a little
+ * later. Everybody counts in positions, offsets since the log's beginning:
+ *
+ *   floor .. [segment files ............................. durable .. written] .. end
+ *                                  [append buffer .......................... end]
+ *
+ * Commits are gathered: `wake` after a commit only arms one timer; the flush seals what was committed since the last one and writes
+ * it. Without a log file (persistence `snapshot` or `disabled`) there are no seals and no segments, and the buffer, cut at the
+ * backlog's size, is all there is.
+ *
+ * Invariants: floor[o] .. vector[o] of every origin stands in the retained log; nothing before `durablePosition` is ever lost; feeds see
+ * nothing beyond `publishPosition`.
+ */
+import type { OriginTable, VersionVector } from '../crdt/version-vector.ts';
+import type { Clock, Disk, Timer } from '../host/host.ts';
+import type { AppendBuffer } from '../memory/append-buffer.ts';
+import { DurableQueue } from './durable-queue.ts';
+import * as limits from './limits.ts';
+import { locateStart, type Checkpoint, type Location } from './locate.ts';
+import { LogSealer } from './log-sealer.ts';
+import { LogWriter } from './log-writer.ts';
+import type { ManifestStore } from './manifest.ts';
+import { SegmentSet, type SegmentStart } from './segment-set.ts';
+
+export type LogPersistence =
+  | { readonly kind: 'aof'; readonly fsync: 'every-sec' | 'always' }
+  | { readonly kind: 'snapshot' }
+  | { readonly kind: 'disabled' };
+
+/** What recovery knows of the log that is to be continued. */
+export interface LogStart {
+  readonly endPosition: number;
+  /** null: whatever the database holds now is the floor. */
+  readonly floor: VersionVector | null;
+  readonly checkpoints: readonly Checkpoint[];
+  readonly segments: readonly SegmentStart[];
+  /** Position of the snapshot that recovery would start from. */
+  readonly snapshotPosition: number | null;
+}
+
+export const EMPTY_LOG: LogStart = {
+  endPosition: 0,
+  floor: null,
+  checkpoints: [],
+  segments: [],
+  snapshotPosition: null,
+};
+
+export interface LogOptions {
+  readonly disk: Disk;
+  readonly clock: Clock;
+  readonly directory: string;
+  /** The database's; still empty. */
+  readonly buffer: AppendBuffer;
+  readonly origins: OriginTable;
+  /** The database's live version vector. */
+  readonly vector: () => VersionVector;
+  readonly persistence: LogPersistence;
+  /** null only when persistence is disabled. */
+  readonly manifest: ManifestStore | null;
+  /** 0: the default. */
+  readonly backlogBytesMax: number;
+  readonly segmentBytes?: number;
+  readonly retainBytesMax?: number;
+  /** Beside the files: what stays in memory for feeds that are almost level. */
+  readonly memoryWindowBytes?: number;
+  /** The disk failed. Nothing is acknowledged any more; the process should end. Called once. */
+  readonly onFatal: (error: Error) => void;
+  readonly onSlowSync?: (ms: number) => void;
+}
+
+const NOTHING = Buffer.alloc(0);
+
+export class Log {
+  readonly #options: LogOptions;
+  readonly #buffer: AppendBuffer;
+  readonly #sealer: LogSealer;
+  readonly #segments: SegmentSet | null;
+  readonly #writer: LogWriter | null;
+  readonly #always: boolean;
+  readonly #backlogBytes: number;
+  readonly #segmentBytes: number;
+  readonly #retainBytesMax: number;
+  readonly #memoryWindowBytes: number;
+  readonly #waiting = new DurableQueue();
+  readonly #retained = new Map<string, number>();
+  readonly #retentionTimer: Timer;
+  readonly #floor: VersionVector;
+  #snapshotPosition: number;
+  #snapshotVector: VersionVector;
+  #flushArmed = false;
+  #flushAgain = false;
+  #state: 'open' | 'closing' | 'failed' = 'open';
+  #failure: Error | null = null;
+  #idleWaiters: (() => void)[] = [];
+  /** There is more to send: feeds should read on. */
+  onPublishable: () => void = () => {};
+
+  /** Continues the log that recovery found. Resolves when all that a crash would need is on disk; only then may anything be committed. */
+  static async open(options: LogOptions, start: LogStart): Promise<Log> {
+    options.buffer.restartAt(start.endPosition);
+    const log = new Log(options, start);
+    if (log.#writer !== null) {
+      log.#beginSegment();
+      log.#writer.write(log.#sealer.sealedPosition);
+      await log.#idle();
+      if (log.#failure !== null) throw log.#failure;
+    }
+    const logged = options.persistence.kind === 'aof';
+    await options.manifest?.update({ logged, publishedAfterSync: log.#always });
+    return log;
+  }
+
+  private constructor(options: LogOptions, start: LogStart) {
+    const { disk, directory, persistence } = options;
+    const logged = persistence.kind === 'aof';
+    this.#options = options;
+    this.#buffer = options.buffer;
+    this.#sealer = new LogSealer({ ...options, checkpoints: logged ? start.checkpoints : [] });
+    this.#always = logged && persistence.fsync === 'always';
+    this.#backlogBytes = options.backlogBytesMax || limits.BACKLOG_BYTES;
+    this.#segmentBytes = options.segmentBytes ?? limits.SEGMENT_BYTES;
+    this.#retainBytesMax = options.retainBytesMax ?? limits.RETAIN_BYTES_MAX;
+    this.#memoryWindowBytes = options.memoryWindowBytes ?? limits.MEMORY_WINDOW_BYTES;
+    this.#floor = ((logged && start.floor) || options.vector()).clone();
+    this.#snapshotPosition = start.snapshotPosition ?? 0;
+    this.#snapshotVector = options.vector().clone();
+    this.#segments = logged ? new SegmentSet(disk, directory, start.segments) : null;
+    this.#writer = logged ? this.#makeWriter(this.#segments!, persistence.fsync) : null;
+    this.#retentionTimer = options.clock.every(limits.RETENTION_PERIOD_MS, () => void this.#deleteUnneeded());
+  }
+
+  #makeWriter(segments: SegmentSet, fsync: 'every-sec' | 'always'): LogWriter {
+    const { disk, clock } = this.#options;
+    return new LogWriter({
+      disk,
+      clock,
+      buffer: this.#buffer,
+      segments,
+      fsync,
+      position: this.#buffer.end,
+      sealedVector: this.#sealer.sealedVector,
+      onRound: () => this.#onRound(),
+      onDurable: () => this.#onDurable(),
+      onFatal: (error) => this.#fail(error),
+      onSlowSync: this.#options.onSlowSync ?? (() => {}),
+    });
+  }
+
+  /** After the last committed byte. */
+  get endPosition(): number {
+    return this.#buffer.end;
+  }
+
+  get writtenPosition(): number {
+    return this.#writer?.writtenPosition ?? this.#buffer.end;
+  }
+
+  /** Everything before it survives a power failure. Without a log file nobody waits for the disk: the end. */
+  get durablePosition(): number {
+    return this.#writer?.durablePosition ?? this.#buffer.end;
+  }
+
+  /** Feeds may send what stands before it. */
+  get publishPosition(): number {
+    return this.#always ? this.#writer!.durablePosition : this.#buffer.end;
+  }
+
+  /** What a restart would find; others may forget only what this covers. With persistence disabled: what is in memory. Live: copy it. */
+  get durableVector(): VersionVector {
+    if (this.#writer !== null) return this.#writer.durableVector;
+    return this.#options.persistence.kind === 'disabled' ? this.#options.vector() : this.#snapshotVector;
+  }
+
+  /** Committed bytes that only memory holds: it grows when the disk is too slow for the writes. */
+  get unwrittenBytes(): number {
+    return this.#buffer.end - this.writtenPosition;
+  }
+
+  /** For every origin the batches beyond this one are all in the retained log. Live: copy it. */
+  get floor(): VersionVector {
+    return this.#floor;
+  }
+
+  /** Position of the first byte that `read` finds. */
+  get startPosition(): number {
+    return this.#segments?.oldest?.position ?? this.#sealer.checkpoints[0]!.position;
+  }
+
+  /** Where the log began to be needed beside the newest snapshot. */
+  get snapshotPosition(): number {
+    return this.#snapshotPosition;
+  }
+
+  /** Something was committed. Call it after each commit, or once per turn. */
+  wake(): void {
+    if (this.#state !== 'open') return;
+    if (this.#writer !== null && this.#buffer.end - this.#sealer.sealedPosition >= limits.GROUP_BYTES_MAX)
+      this.#writeGroup();
+    if (this.#flushArmed) return;
+    this.#flushArmed = true;
+    if (this.#always) this.#options.clock.soon(this.#flush);
+    else this.#options.clock.after(limits.FLUSH_DELAY_MS, this.#flush);
+  }
+
+  /** Calls `fn` once everything before `position` is durable; at once when it is. Never after the disk has failed. */
+  whenDurable(position: number, fn: () => void): void {
+    if (this.#state === 'failed') return;
+    if (position <= this.durablePosition) fn();
+    else this.#waiting.add(position, fn);
+  }
+
+  /**
+   * Bytes from `position` that may be sent, at most `bytesMax`, cut anywhere; empty at the end; null when they are no longer held.
+   * A promise when they come from a file; it rejects when the file cannot be read.
+   */
+  read(position: number, bytesMax: number): Buffer | null | Promise<Buffer | null> {
+    const available = this.publishPosition - position;
+    if (available <= 0) return NOTHING;
+    const bytes = this.#buffer.slice(position, Math.min(bytesMax, available));
+    if (bytes !== null || this.#segments === null) return bytes;
+    return this.#segments.read(position, Math.min(bytesMax, this.#buffer.start - position));
+  }
+
+  /** Where a feed must start that sends these origins (indexes) to a reader that has `have`. */
+  locate(have: VersionVector, origins: Iterable<number>): Location {
+    const { checkpoints } = this.#sealer;
+    const log = { checkpoints, floor: this.#floor, vector: this.#options.vector(), endPosition: this.#buffer.end };
+    return locateStart(log, have, origins);
+  }
+
+  /** Keeps what stands from `position` on for a feed, up to the limit. Call it again as the feed moves on. */
+  retain(name: string, position: number): void {
+    this.#retained.set(name, position);
+  }
+
+  release(name: string): void {
+    this.#retained.delete(name);
+  }
+
+  /**
+   * A full sync was merged: writes the MERGE frame. To be called in the turn in which the merge became complete, before any other
+   * commit. `file` is the spool's name, empty if it has none; the file must stay until a snapshot covers the frame.
+   */
+  noteMerge(merge: {
+    readonly file: string;
+    readonly vectorBefore: VersionVector;
+    readonly snapshotVector: VersionVector;
+  }): void {
+    this.#sealer.appendMerge(merge);
+    for (const [origin, seq] of merge.snapshotVector.entries()) {
+      if (seq > merge.vectorBefore.get(origin)) this.#floor.raise(origin, seq);
+    }
+    this.wake();
+  }
+
+  /** Begins a segment and returns its position: a snapshot of the state at this very moment and the log from there are everything. */
+  markSnapshot(): number {
+    if (this.#writer === null) return this.#buffer.end;
+    this.#sealer.seal(this.#writer.durablePosition);
+    if (!this.#sealer.segmentIsEmpty) this.#beginSegment();
+    this.#writer.write(this.#sealer.sealedPosition);
+    return this.#sealer.segmentPosition;
+  }
+
+  /** The manifest names a snapshot of this position now: what stands before it is needed only as backlog. */
+  async snapshotTaken(position: number, vector: VersionVector): Promise<void> {
+    this.#snapshotPosition = position;
+    this.#snapshotVector = vector.clone();
+    await this.#deleteUnneeded();
+  }
+
+  /** Writes everything and the clean marker, synced. What is committed after the call is lost. */
+  async close(): Promise<void> {
+    if (this.#state !== 'open') return;
+    this.#state = 'closing';
+    await this.#idle();
+    if (this.#writer !== null && this.#failure === null) {
+      this.#sealer.appendClean();
+      this.#writeGroup();
+      await this.#idle();
+    }
+    await this.#release();
+  }
+
+  /** Ends without another write to the log: for an instance that could not start, or after `onFatal`. */
+  async abandon(): Promise<void> {
+    if (this.#state === 'open') this.#state = 'closing';
+    await this.#idle();
+    await this.#release();
+  }
+
+  async #release(): Promise<void> {
+    this.#retentionTimer.cancel();
+    await this.#writer?.close();
+    await this.#segments?.close();
+  }
+
+  readonly #flush = (): void => {
+    this.#flushArmed = false;
+    if (this.#state !== 'open') return;
+    if (this.#writer === null) {
+      this.#sealer.remember();
+      this.#trimMemory();
+    } else if (this.#writer.busy) {
+      this.#flushAgain = true;
+    } else {
+      this.#writeGroup();
+    }
+    if (!this.#always) this.onPublishable();
+  };
+
+  #writeGroup(): void {
+    this.#sealer.seal(this.#writer!.durablePosition);
+    if (this.#sealer.segmentBytes >= this.#segmentBytes) this.#beginSegment();
+    this.#writer!.write(this.#sealer.sealedPosition);
+  }
+
+  #beginSegment(): void {
+    this.#writer!.beginSegment(this.#sealer.beginSegment(this.#floor));
+  }
+
+  #onRound(): void {
+    this.#trimMemory();
+    if (this.#flushAgain) {
+      this.#flushAgain = false;
+      if (!this.#flushArmed) this.#flush();
+    }
+    if (!this.#writer!.busy) this.#wakeIdleWaiters();
+  }
+
+  #onDurable(): void {
+    this.#waiting.release(this.#writer!.durablePosition);
+    if (this.#always) this.onPublishable();
+  }
+
+  #trimMemory(): void {
+    if (this.#writer !== null) {
+      this.#buffer.trimBefore(Math.min(this.#writer.writtenPosition, this.#buffer.end - this.#memoryWindowBytes));
+      return;
+    }
+    const { checkpoints } = this.#sealer;
+    let index = 0;
+    while (index + 1 < checkpoints.length && checkpoints[index + 1]!.position <= this.#buffer.end - this.#backlogBytes)
+      index++;
+    if (index > 0) this.#startAt(checkpoints[index]!);
+  }
+
+  async #deleteUnneeded(): Promise<void> {
+    if (this.#segments === null || this.#state !== 'open') return;
+    const end = this.#buffer.end;
+    let needed = Math.min(end - this.#backlogBytes, this.#snapshotPosition);
+    for (const [name, position] of this.#retained) {
+      if (end - position > this.#retainBytesMax) this.#retained.delete(name);
+      else needed = Math.min(needed, position);
+    }
+    // The set gives the segments up before it first waits, so nobody is sent to them while they disappear.
+    const deletion = this.#segments.deleteBefore(needed);
+    if (this.#segments.oldest !== undefined) this.#startAt(this.#segments.oldest);
+    await deletion.catch((error: Error) => this.#fail(error));
+  }
+
+  /** The retained log begins here now. */
+  #startAt(start: Checkpoint): void {
+    this.#floor.raiseAll(start.vector);
+    this.#sealer.forgetBefore(start.position);
+    if (this.#segments === null) this.#buffer.trimBefore(start.position);
+  }
+
+  /** Resolves when nothing is being written, or never will be again. */
+  #idle(): Promise<void> {
+    if (this.#failure !== null || !this.#writer?.busy) return Promise.resolve();
+    return new Promise((resolve) => this.#idleWaiters.push(resolve));
+  }
+
+  #wakeIdleWaiters(): void {
+    for (const resolve of this.#idleWaiters.splice(0)) resolve();
+  }
+
+  #fail(error: Error): void {
+    if (this.#failure !== null) return;
+    this.#failure = error;
+    this.#state = 'failed';
+    this.#retentionTimer.cancel();
+    this.#options.onFatal(error);
+    this.#wakeIdleWaiters();
+  }
+}

@@ -1,0 +1,95 @@
+/**
+ * `manifest.json`: which snapshot counts, whose data this is, and what the last run promised. Replaced as a whole, durably.
+ *
+ * The two flags decide whether a restarted instance may keep its generation (see recovery.ts): they describe the run that is under
+ * way, and are on disk before that run publishes anything.
+ */
+import { crc32 } from 'node:zlib';
+import { z } from 'zod';
+import { CrdbError } from '../errors.ts';
+import type { Disk } from '../host/host.ts';
+import { MANIFEST_NAME } from './file-names.ts';
+
+export const MANIFEST_VERSION = 1;
+
+const count = z.number().int().nonnegative();
+
+const manifestSchema = z.strictObject({
+  version: z.literal(MANIFEST_VERSION),
+  guid: z.string(),
+  instanceId: count.max(255),
+  /** The instance's newest generation; 0: none yet. */
+  generation: count,
+  snapshot: z.strictObject({ file: z.string(), position: count, bytes: count }).nullable(),
+  /** Every operation of this run goes to the log: a clean marker at the log's end is to be believed. */
+  logged: z.boolean(),
+  /** Every operation of this run is on disk before anyone else sees it. */
+  publishedAfterSync: z.boolean(),
+});
+
+export type Manifest = Readonly<z.infer<typeof manifestSchema>>;
+
+const checksum = (manifest: Manifest): string => crc32(JSON.stringify(manifest)).toString(16).padStart(8, '0');
+
+/** The manifest in the directory; null when there is none. Throws a CrdbError when it is damaged or of a newer release. */
+export async function readManifest(disk: Disk, directory: string): Promise<Manifest | null> {
+  const path = `${directory}/${MANIFEST_NAME}`;
+  const bytes = await disk.readFile(path);
+  if (bytes === null) return null;
+  let value: unknown;
+  try {
+    value = JSON.parse(Buffer.from(bytes).toString());
+  } catch (error) {
+    throw damaged(path, `it is not JSON: ${(error as Error).message}`);
+  }
+  const { checksum: written, ...rest } = (typeof value === 'object' && value !== null ? value : {}) as Record<
+    string,
+    unknown
+  >;
+  if (typeof rest['version'] === 'number' && rest['version'] > MANIFEST_VERSION) {
+    throw new CrdbError(
+      'instance_failed',
+      `${path} has version ${rest['version']}, this release reads up to version ${MANIFEST_VERSION}: a newer release wrote it.`,
+      { hint: 'Start this instance with the newer release.' },
+    );
+  }
+  const parsed = manifestSchema.safeParse(rest);
+  if (!parsed.success) throw damaged(path, z.prettifyError(parsed.error));
+  if (written !== checksum(parsed.data)) {
+    throw damaged(path, `its checksum is ${String(written)}, its content has ${checksum(parsed.data)}`);
+  }
+  return parsed.data;
+}
+
+const damaged = (path: string, reason: string): CrdbError =>
+  new CrdbError('instance_failed', `${path} is damaged: ${reason}.`, {
+    hint: 'Restore the data directory from a backup, or move it away: the instance then starts empty and is filled by a full sync.',
+  });
+
+/** The manifest of a running instance. Updates are written one after the other, in the order of the calls. */
+export class ManifestStore {
+  readonly #disk: Disk;
+  readonly #directory: string;
+  #current: Manifest;
+  #writing: Promise<void> = Promise.resolve();
+
+  constructor(disk: Disk, directory: string, current: Manifest) {
+    this.#disk = disk;
+    this.#directory = directory;
+    this.#current = current;
+  }
+
+  get current(): Manifest {
+    return this.#current;
+  }
+
+  /** Resolves when the change is on disk. */
+  update(changes: Partial<Omit<Manifest, 'version'>>): Promise<void> {
+    this.#current = manifestSchema.parse({ ...this.#current, ...changes });
+    const content = `${JSON.stringify({ ...this.#current, checksum: checksum(this.#current) }, null, 2)}\n`;
+    const write = (): Promise<void> =>
+      this.#disk.replaceFile(`${this.#directory}/${MANIFEST_NAME}`, Buffer.from(content));
+    this.#writing = this.#writing.then(write, write);
+    return this.#writing;
+  }
+}

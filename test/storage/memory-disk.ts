@@ -1,0 +1,152 @@
+/**
+ * A disk in memory that forgets what was not synced when it "crashes", and fails on demand. Stricter than a real one: a name that was
+ * never made durable by `rename` or `replaceFile` is gone after a crash, whatever was synced under it.
+ */
+import type { Disk, DiskFile } from '../../src/host/host.ts';
+
+class Node {
+  bytes: Buffer = Buffer.alloc(0);
+  synced: Buffer = Buffer.alloc(0);
+  nameIsDurable = false;
+}
+
+export class MemoryDisk implements Disk {
+  #files = new Map<string, Node>();
+  /** Every write fails with it. */
+  writeError: Error | null = null;
+  syncError: Error | null = null;
+  /** Syncs wait until `releaseSyncs`. */
+  holdSyncs = false;
+  writes = 0;
+  syncs = 0;
+  #held: (() => void)[] = [];
+
+  get heldSyncs(): number {
+    return this.#held.length;
+  }
+
+  releaseSyncs(): void {
+    for (const release of this.#held.splice(0)) release();
+  }
+
+  /** A power failure: per file, what was synced, plus as much of the rest as `keep` says (all of its unsynced bytes are offered). */
+  crash(keep: (unsyncedBytes: number) => number = () => 0): void {
+    for (const [path, file] of [...this.#files]) {
+      if (!file.nameIsDurable) {
+        this.#files.delete(path);
+        continue;
+      }
+      const unsynced = Math.max(0, file.bytes.length - file.synced.length);
+      const length = file.synced.length + Math.min(unsynced, keep(unsynced));
+      const survivor = new Node();
+      survivor.bytes = Buffer.concat([file.synced, file.bytes.subarray(file.synced.length, length)]);
+      survivor.synced = Buffer.from(survivor.bytes);
+      survivor.nameIsDurable = true;
+      this.#files.set(path, survivor);
+    }
+  }
+
+  /** A copy of everything as it is now, for trying several ends of one story. */
+  clone(): MemoryDisk {
+    const copy = new MemoryDisk();
+    for (const [path, file] of this.#files) copy.put(path, file.bytes);
+    return copy;
+  }
+
+  bytesOf(path: string): Buffer {
+    const file = this.#files.get(path);
+    if (!file) throw new Error(`no such file: ${path}`);
+    return file.bytes;
+  }
+
+  put(path: string, bytes: Uint8Array): void {
+    const file = new Node();
+    file.bytes = Buffer.from(bytes);
+    file.synced = Buffer.from(bytes);
+    file.nameIsDurable = true;
+    this.#files.set(path, file);
+  }
+
+  names(directory: string): string[] {
+    const prefix = `${directory}/`;
+    return [...this.#files.keys()]
+      .filter((path) => path.startsWith(prefix))
+      .map((path) => path.slice(prefix.length))
+      .sort();
+  }
+
+  makeDirectory(): Promise<void> {
+    return Promise.resolve();
+  }
+
+  list(directory: string): Promise<readonly string[]> {
+    return Promise.resolve(this.names(directory));
+  }
+
+  open(path: string, mode: 'create' | 'read'): Promise<DiskFile> {
+    let file = this.#files.get(path);
+    if (!file && mode === 'read') return Promise.reject(new Error(`ENOENT: no such file, ${path}`));
+    if (!file) this.#files.set(path, (file = new Node()));
+    return Promise.resolve(this.#handle(file));
+  }
+
+  readFile(path: string): Promise<Uint8Array | null> {
+    const file = this.#files.get(path);
+    return Promise.resolve(file ? Buffer.from(file.bytes) : null);
+  }
+
+  async replaceFile(path: string, bytes: Uint8Array): Promise<void> {
+    if (this.writeError) throw this.writeError;
+    this.put(path, bytes);
+    await Promise.resolve();
+  }
+
+  rename(from: string, to: string): Promise<void> {
+    const file = this.#files.get(from);
+    if (!file) return Promise.reject(new Error(`ENOENT: no such file, ${from}`));
+    this.#files.delete(from);
+    this.#files.set(to, file);
+    file.nameIsDurable = true;
+    return Promise.resolve();
+  }
+
+  remove(path: string): Promise<void> {
+    this.#files.delete(path);
+    return Promise.resolve();
+  }
+
+  #handle(file: Node): DiskFile {
+    return {
+      write: async (bytes, offset) => {
+        await Promise.resolve();
+        if (this.writeError) throw this.writeError;
+        this.writes++;
+        if (offset + bytes.length > file.bytes.length) {
+          const longer = Buffer.alloc(offset + bytes.length);
+          file.bytes.copy(longer);
+          file.bytes = longer;
+        }
+        file.bytes.set(bytes, offset);
+      },
+      read: (bytes, offset) => {
+        const part = file.bytes.subarray(offset, offset + bytes.length);
+        bytes.set(part);
+        return Promise.resolve(part.length);
+      },
+      sync: async () => {
+        const content = Buffer.from(file.bytes);
+        if (this.holdSyncs) await new Promise<void>((resolve) => this.#held.push(resolve));
+        await Promise.resolve();
+        if (this.syncError) throw this.syncError;
+        this.syncs++;
+        file.synced = content;
+      },
+      truncate: (length) => {
+        file.bytes = Buffer.from(file.bytes.subarray(0, length));
+        return Promise.resolve();
+      },
+      size: () => Promise.resolve(file.bytes.length),
+      close: () => Promise.resolve(),
+    };
+  }
+}
