@@ -54,6 +54,13 @@ export const originName = (instance: number, generation: number): OriginName => 
 
 export const dotName = (batch: Batch): string => `${batch.origin}@${batch.seq}`;
 
+/** One line: the dot, what it builds on, what it does. */
+export function describeBatch(batch: Batch): string {
+  const context = [...batch.context].map(([origin, seq]) => `${origin}@${seq}`).join(' ');
+  const effects = batch.effects.map((effect) => JSON.stringify(effect).replaceAll('"', ''));
+  return `${dotName(batch)} hlc ${batch.hlc} after [${context}]: ${effects.join(' ')}`;
+}
+
 export class BatchDecoder {
   readonly #collector = new EffectCollector();
   readonly #reader = new EffectReader(new OriginTable());

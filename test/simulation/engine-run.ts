@@ -13,6 +13,7 @@ import type { Snapshot } from '../../src/database/snapshot.ts';
 import type { SnapshotMerger } from '../../src/database/snapshot-merger.ts';
 import { KEEP_TTL } from '../../src/database/writer.ts';
 import { FRAME, readU32 } from '../../src/crdt/frame.ts';
+import { describeBatch } from './batch-decoder.ts';
 import { Chronicle, DatabaseWatcher, vectorOf } from './chronicle.ts';
 import { compareWithOracle } from './compare.ts';
 import { Oracle } from './oracle.ts';
@@ -62,7 +63,7 @@ export class EngineRun {
       this.#replicas.push({
         id,
         database,
-        watcher: new DatabaseWatcher(this.#chronicle, database, `instance ${id}`),
+        watcher: this.#watcher(id, database),
         frames: [],
         readPosition: 0,
         skewMs: this.#random.between(-3000, 3000),
@@ -99,7 +100,7 @@ export class EngineRun {
     if (kind === 'write') this.#write(replica);
     if (kind === 'deliver') this.#deliver(replica, this.#random.pick(this.#others(replica)));
     if (kind === 'merge') this.#beginMerge(replica, this.#random.pick(this.#others(replica)));
-    if (kind === 'restart' && this.#replicas.every((each) => each.merge === null)) this.#restart(replica);
+    if (kind === 'restart' && this.#mayRestart(replica)) this.#restart(replica);
   }
 
   // ---------------------------------------------------------------- steps
@@ -108,8 +109,7 @@ export class EngineRun {
     const { database } = replica;
     const count = this.#random.chance(0.15) ? this.#random.between(2, 5) : 1;
     for (let i = 0; i < count; i++) this.#writeEffect(database);
-    const seq = database.commit();
-    if (seq > 0) this.#trace(`${replica.id} commits ${seq}`);
+    database.commit();
   }
 
   #writeEffect(database: Database): void {
@@ -230,13 +230,23 @@ export class EngineRun {
     this.#trace(`${replica.id} starts over`);
     const own = vectorOf(replica.database);
     replica.database = this.#newDatabase(replica.id);
-    replica.watcher = new DatabaseWatcher(this.#chronicle, replica.database, `instance ${replica.id}`);
+    replica.watcher = this.#watcher(replica.id, replica.database);
     replica.frames = [];
     replica.readPosition = 0;
     for (const origin of own.keys()) {
       const survives = Math.max(...this.#replicas.map((each) => vectorOf(each.database).get(origin) ?? 0));
       this.#chronicle.forget(origin, survives);
     }
+  }
+
+  /** What the oracle has taken must not be lost: somebody else has it all. */
+  #mayRestart(replica: Replica): boolean {
+    if (this.#replicas.some((each) => each.merge !== null)) return false;
+    const taken = [...this.#oracle.vector];
+    return this.#others(replica).some(({ database }) => {
+      const vector = vectorOf(database);
+      return taken.every(([origin, seq]) => (vector.get(origin) ?? 0) >= seq);
+    });
   }
 
   // ---------------------------------------------------------------- checks
@@ -275,6 +285,7 @@ export class EngineRun {
     for (const { id, database } of this.#replicas) {
       compareWithOracle(this.#oracle, `instance ${id}`, (key) => readVisible(database, key));
     }
+    for (const { database } of this.#replicas) database.setTime(this.#nowMs);
     for (const { id, database } of this.#replicas) {
       if (database.digest() === first.database.digest()) continue;
       throw new Error(`the digests of instances ${first.id} and ${id} differ, though all visible values are equal`);
@@ -311,6 +322,12 @@ export class EngineRun {
       segmentBytes: 1 << 20,
       logChunkBytes: 4096,
     });
+  }
+
+  #watcher(id: number, database: Database): DatabaseWatcher {
+    const watcher = new DatabaseWatcher(this.#chronicle, database, `instance ${id}`);
+    watcher.onBatch = (batch) => this.#trace(`${id} has ${describeBatch(batch)}`);
+    return watcher;
   }
 
   #trace(line: string): void {
