@@ -1,0 +1,65 @@
+/**
+ * Applying is bounded per event-loop turn, all links of an instance together, so that clients keep being answered while a backlog of
+ * millions is caught up with. A link that meets the end of the turn stops reading and is called again in the next one.
+ */
+import type { Clock } from '../host/host.ts';
+import type { ReplicationLimits } from './limits.ts';
+import type { DatabasePort } from './ports.ts';
+
+export class ApplyTurns {
+  readonly #clock: Clock;
+  readonly #database: DatabasePort;
+  readonly #limits: ReplicationLimits;
+  #endsAtMs = 0;
+  #isRunning = false;
+  #framesUntilReading = 0;
+  #over = false;
+  #waiting = new Set<() => void>();
+
+  constructor(options: { readonly clock: Clock; readonly database: DatabasePort; readonly limits: ReplicationLimits }) {
+    this.#clock = options.clock;
+    this.#database = options.database;
+    this.#limits = options.limits;
+  }
+
+  /** Before batches are applied: begins a turn if none is running, and tells the database the time. */
+  enter(): void {
+    if (this.#isRunning) return;
+    this.#isRunning = true;
+    this.#over = false;
+    this.#framesUntilReading = this.#limits.applyFramesPerClockReading;
+    this.#endsAtMs = this.#clock.monotonicMs() + this.#limits.applyTurnMs;
+    this.#database.setTime(this.#clock.nowMs());
+    this.#clock.soon(() => this.#next());
+  }
+
+  /** Asked before every batch. */
+  readonly isOver = (): boolean => {
+    if (this.#over) return true;
+    if (--this.#framesUntilReading > 0) return false;
+    this.#framesUntilReading = this.#limits.applyFramesPerClockReading;
+    this.#over = this.#clock.monotonicMs() >= this.#endsAtMs;
+    return this.#over;
+  };
+
+  /** Calls `resume` in the next turn. The same function waits once. */
+  wait(resume: () => void): void {
+    this.#waiting.add(resume);
+    this.enter();
+  }
+
+  #next(): void {
+    this.#isRunning = false;
+    if (this.#waiting.size === 0) return;
+    const waiting = [...this.#waiting];
+    this.#waiting = new Set();
+    for (let i = 0; i < waiting.length; i++) {
+      if (this.#isRunning && this.#over) {
+        // Whoever had no part of this turn is first in the next.
+        this.#waiting = new Set([...waiting.slice(i), ...this.#waiting]);
+        return;
+      }
+      waiting[i]!();
+    }
+  }
+}

@@ -1,0 +1,80 @@
+/**
+ * Every queue, period, retry and size of replication, once, with its unit. The composition may pass other values (tests do);
+ * the meaning of each is a promise that docs/internals/replication.md repeats.
+ */
+const KIB = 1024;
+const MIB = 1024 * KIB;
+
+export const REPLICATION_PROTOCOL = 1;
+
+export const REPLICATION_LIMITS = {
+  /** One batch: 1 GiB of effects and what surrounds them. */
+  batchFrameBytesMax: 1024 * MIB + 64 * KIB,
+  /** HELLO, ACK, WANT and all others that are not batches; a PUBLISH too. */
+  controlFrameBytesMax: MIB,
+  /** One RESP line of the handshake. */
+  handshakeLineBytesMax: 4 * KIB,
+  /** Origins that one message may name. */
+  originsPerMessageMax: 4096,
+
+  /** Pulling side: time for applying batches per event-loop turn, all links together. */
+  applyTurnMs: 2,
+  /** Pulling side: batches between two looks at the clock. */
+  applyFramesPerClockReading: 32,
+  /** Pulling side: batches that wait for others, per link; reading stops at either. */
+  earlyBytesMax: 8 * MIB,
+  earlyCountMax: 10_000,
+  /** A link that stands still with full early batches this long starts over, asking for what they wait for. */
+  earlyStallMs: 1000,
+
+  connectTimeoutMs: 5000,
+  /** From the connection to the decision between partial and full sync. */
+  handshakeTimeoutMs: 10_000,
+  /** A peer that sends nothing for this long is gone; it sends a HEARTBEAT every second. */
+  linkSilenceMs: 10_000,
+  /** A puller that sends nothing for this long is gone; it sends an ACK at least every `ackIdleMs`. */
+  feedSilenceMs: 30_000,
+  retryMinMs: 100,
+  retryMaxMs: 5000,
+  /** After an error that only an operator can mend: wrong secret, wrong database, wrong instance, other protocol. */
+  retrySlowMs: 30_000,
+
+  heartbeatMs: 1000,
+  ackMinMs: 10,
+  ackMaxMs: 1000,
+  ackIdleMs: 5000,
+
+  /** Serving side: gathering time between two pumps. */
+  pumpMinMs: 1,
+  /** Serving side: bytes per read of the log, and so the most that a write that says "wait" is overrun by. */
+  feedReadBytes: 256 * KIB,
+  /** Serving side: bytes per pump and feed, after which others get their turn. */
+  feedPumpBytesMax: MIB,
+  /** Runs of frames below this are copied together into one write; longer ones are written where they lie. */
+  feedGatherBytesMax: 4 * KIB,
+  /** Client messages that wait in a feed; more are dropped. */
+  publishQueuedBytesMax: MIB,
+
+  /** One SNAPSHOT frame's payload. */
+  snapshotPieceBytes: 64 * KIB,
+  /** A peer that takes no more of a snapshot for this long gives way to the next. */
+  snapshotStallMs: 60_000,
+  /** Received snapshot bytes on their way to the disk; reading stops at it. */
+  spoolPendingBytesMax: 4 * MIB,
+  spoolReadBytes: 256 * KIB,
+  /** Merging: fed in pieces so small that `mergeRecordsPerStep` records always use one up. */
+  mergePieceBytes: 16 * KIB,
+  mergeRecordsPerStep: 1024,
+  mergeTurnMs: 2,
+
+  /** A link down for longer has its origins relayed by another peer. */
+  relayGraceMs: 500,
+  relayDecisionMs: 250,
+
+  /** A peer's clock further away than this is reported. */
+  driftMaxMs: 500,
+  /** Heartbeats of which the most favourable counts: one that waited in a buffer looks like a clock that lags. */
+  driftHeartbeats: 5,
+} as const;
+
+export type ReplicationLimits = { readonly [name in keyof typeof REPLICATION_LIMITS]: number };

@@ -1,0 +1,464 @@
+/**
+ * One link's I/O on the pulling side: connects, speaks RESP and then frames, feeds what it reads to the state machine (link.ts) and does
+ * what that says. Batches do not pass through the machine: while it is streaming they go straight to the database.
+ *
+ * Back-pressure has one form: a *hold*. Whoever cannot take more (the event-loop turn is over, a merge runs, early batches are full,
+ * the disk is behind) holds the link; it stops reading its connection, and what is already here waits in the splitter.
+ *
+ * Invariant: frames of a link are handled strictly in order, and none after its connection was given up.
+ */
+import { FRAME, FRAME_HEADER_BYTES } from '../crdt/frame.ts';
+import { VersionVector } from '../crdt/version-vector.ts';
+import type { Clock, Connection, Network, Random, Timer } from '../host/host.ts';
+import type { PeerConfig } from '../instance/config.ts';
+import { AckSender } from './ack-sender.ts';
+import type { ApplyTurns } from './apply-turns.ts';
+import { EarlyBatches, originOfBatch } from './early-batches.ts';
+import { FrameSplitter, frameSizesFromPeer } from './frame-splitter.ts';
+import { FullSync } from './full-sync.ts';
+import { REPLICATION_PROTOCOL, type ReplicationLimits } from './limits.ts';
+import { INITIAL_LINK, isPermanentCode, stepLink, type LinkAction, type LinkEvent, type LinkMachine } from './link.ts';
+import * as messages from './messages.ts';
+import type { DatabasePort, LogPort, ReplicationEvents, SpoolPort } from './ports.ts';
+import { encodeCommand, ReplyLines } from './resp-handshake.ts';
+
+/** Why a link does not read on. */
+export const HOLD = { turn: 1, merge: 2, early: 4, spool: 8, snapshotEnd: 16 } as const;
+
+export interface LinkDependencies {
+  readonly guid: string;
+  readonly secret: () => string;
+  readonly clock: Clock;
+  readonly random: Random;
+  readonly network: Network;
+  readonly database: DatabasePort;
+  readonly log: LogPort;
+  readonly spool: SpoolPort;
+  readonly limits: ReplicationLimits;
+  readonly events: ReplicationEvents;
+  readonly turns: ApplyTurns;
+  readonly readAck: () => messages.Ack;
+  /** The syncer, which sees all links. */
+  readonly syncer: LinkOwner;
+}
+
+/** What a link asks of, and tells, the syncer. */
+export interface LinkOwner {
+  /** Nothing may be applied. */
+  readonly isMerging: boolean;
+  /** Takes the instance's one full-sync slot; false: another link has it. */
+  takeFullSyncSlot(link: LinkDriver): boolean;
+  freeFullSyncSlot(link: LinkDriver): void;
+  onStageChanged(link: LinkDriver): void;
+  /** The version vector moved, by batches of this link or by its merge. */
+  onVectorMoved(link: LinkDriver): void;
+  onPeerVector(link: LinkDriver, vector: VersionVector): void;
+  onHeartbeat(link: LinkDriver, heartbeat: messages.Heartbeat): void;
+  /** The first early batch after none. */
+  onEarly(link: LinkDriver): void;
+}
+
+export class LinkDriver {
+  peer: PeerConfig;
+  machine: LinkMachine = INITIAL_LINK;
+  /** What the peer has and what its log may no longer hold, as it last said. */
+  peerVector: VersionVector | null = null;
+  peerFloor: VersionVector | null = null;
+  peerGeneration = -1;
+  /** Origins the peer is asked to relay; the syncer decides. */
+  want: readonly number[] = [];
+  readonly early: EarlyBatches;
+
+  readonly #deps: LinkDependencies;
+  #connection: Connection | null = null;
+  #replies = new ReplyLines(0);
+  #splitter: FrameSplitter;
+  #holds = 0;
+  #isReading = false;
+  #retryTimer: Timer | null = null;
+  #heardAtMs = 0;
+  #stageSinceMs = 0;
+  #earlyFullAtMs = 0;
+  #fullSync: FullSync | null = null;
+  #acks: AckSender | null = null;
+  readonly #resumeTurn = (): void => this.release(HOLD.turn);
+
+  constructor(peer: PeerConfig, deps: LinkDependencies) {
+    this.peer = peer;
+    this.#deps = deps;
+    this.early = new EarlyBatches(deps.limits);
+    this.#splitter = new FrameSplitter(frameSizesFromPeer(deps.limits));
+  }
+
+  get isStreaming(): boolean {
+    return this.machine.stage === 'streaming';
+  }
+
+  /** Milliseconds in the present stage. */
+  get stageMs(): number {
+    return this.#deps.clock.monotonicMs() - this.#stageSinceMs;
+  }
+
+  /** Milliseconds since early batches stopped this link; 0 when they do not. */
+  get earlyStallMs(): number {
+    return (this.#holds & HOLD.early) === 0 ? 0 : this.#deps.clock.monotonicMs() - this.#earlyFullAtMs;
+  }
+
+  step(event: LinkEvent): void {
+    const { guid, limits, random } = this.#deps;
+    const before = this.machine;
+    const { state, actions } = stepLink(before, event, {
+      guid,
+      peer: this.peer.id,
+      limits,
+      random: () => random.uint32() / 0x1_0000_0000,
+    });
+    this.machine = state;
+    if (state.stage !== before.stage) this.#stageSinceMs = this.#deps.clock.monotonicMs();
+    for (const action of actions) this.#perform(action);
+    if (state.stage !== before.stage) this.#deps.syncer.onStageChanged(this);
+  }
+
+  hold(reason: number): void {
+    if (this.#holds === 0) this.#connection?.pause();
+    this.#holds |= reason;
+  }
+
+  release(reason: number): void {
+    if ((this.#holds & reason) === 0) return;
+    this.#holds &= ~reason;
+    if (this.#holds !== 0 || !this.#connection) return;
+    this.#read();
+    if (this.#holds === 0) {
+      this.#heardAtMs = this.#deps.clock.monotonicMs();
+      this.#connection?.resume();
+    }
+  }
+
+  /** Tells the peer which origins to relay and which generation is ours. */
+  sendWant(): void {
+    const { database } = this.#deps;
+    if (!this.#acks) return;
+    this.#send(messages.encodeWant({ generation: database.self.generation, origins: this.want }, database.origins));
+  }
+
+  /** Asks for a HEARTBEAT as soon as the peer has sent all it has. */
+  ask(): void {
+    if (this.#acks) this.#send(messages.encodeAsk());
+  }
+
+  noteDurable(): void {
+    this.#acks?.noteDurable();
+  }
+
+  /** Batches of this link were applied, directly or after waiting. */
+  noteApplied(): void {
+    this.#acks?.noteApplied();
+  }
+
+  /** About every second: acknowledgements that are due, a peer that fell silent. */
+  tick(): void {
+    const { clock, limits } = this.#deps;
+    this.#acks?.tick();
+    if (this.machine.stage === 'streaming' && this.stageMs >= 2 * limits.heartbeatMs) this.step({ type: 'steady' });
+    if (!this.#connection || this.#holds !== 0) return;
+    const isHandshake = ['auth', 'sync', 'hello', 'decision'].includes(this.machine.stage);
+    const silentMs = clock.monotonicMs() - this.#heardAtMs;
+    if (silentMs >= (isHandshake ? limits.handshakeTimeoutMs : limits.linkSilenceMs)) {
+      this.step({ type: 'failed', message: `the peer was silent for ${Math.round(silentMs)} ms` });
+    }
+  }
+
+  #perform(action: LinkAction): void {
+    const { database, secret, guid, clock } = this.#deps;
+    switch (action.do) {
+      case 'connect':
+        return this.#connect();
+      case 'send-auth':
+        return this.#send(encodeCommand(['AUTH', '__replication', secret()]));
+      case 'send-sync': {
+        const request = { protocol: REPLICATION_PROTOCOL, guid, instance: database.self.instance };
+        return this.#send(encodeCommand(['CRDT.SYNC', JSON.stringify(request)]));
+      }
+      case 'send-hello':
+        return this.#sendHello();
+      case 'open-spool':
+        return this.#openSpool();
+      case 'merge':
+        return this.#fullSync?.merge();
+      case 'stream':
+        return this.#stream();
+      case 'close':
+        return this.#close();
+      case 'retry-after':
+        this.#retryTimer?.cancel();
+        this.#retryTimer = clock.after(action.delayMs, () => this.step({ type: 'retry' }));
+        return;
+    }
+  }
+
+  #connect(): void {
+    const { network, limits } = this.#deps;
+    const { host, port } = this.peer;
+    let isCurrent = true;
+    this.#cancelConnect = () => (isCurrent = false);
+    network.connect({ host, port, timeoutMs: limits.connectTimeoutMs }, (error, connection) => {
+      if (!isCurrent) return connection?.close();
+      if (!connection) return this.step({ type: 'failed', message: error?.message ?? 'no connection' });
+      this.#attach(connection);
+      this.step({ type: 'connected' });
+    });
+  }
+
+  #cancelConnect: () => void = () => undefined;
+
+  #attach(connection: Connection): void {
+    const { limits, clock } = this.#deps;
+    this.#connection = connection;
+    this.#replies = new ReplyLines(limits.handshakeLineBytesMax);
+    this.#splitter = new FrameSplitter(frameSizesFromPeer(limits));
+    this.#holds = 0;
+    this.#heardAtMs = clock.monotonicMs();
+    if (this.#deps.syncer.isMerging) this.hold(HOLD.merge);
+    connection.onData = (bytes) => {
+      if (connection === this.#connection) this.#onData(bytes);
+    };
+    connection.onClose = (error) => {
+      if (connection !== this.#connection) return;
+      this.#forgetConnection();
+      this.step({ type: 'closed', message: error?.message ?? null });
+    };
+  }
+
+  #onData(bytes: Uint8Array): void {
+    this.#heardAtMs = this.#deps.clock.monotonicMs();
+    const { stage } = this.machine;
+    if (stage !== 'auth' && stage !== 'sync') this.#splitter.push(bytes);
+    else if (!this.#readReplies(bytes)) return;
+    this.#read();
+    this.#splitter.detach();
+  }
+
+  /** RESP replies; whatever follows the last of them is frames. False when no frame is to be read. */
+  #readReplies(bytes: Uint8Array): boolean {
+    this.#replies.push(bytes);
+    while (this.machine.stage === 'auth' || this.machine.stage === 'sync') {
+      const line = this.#replies.next();
+      if (line === null) return false;
+      this.step(line.error ? { type: 'failed', message: line.text } : { type: 'reply', text: line.text });
+    }
+    if (!this.#connection) return false;
+    this.#splitter.push(this.#replies.rest());
+    return true;
+  }
+
+  /** Handles frames until there are no more, somebody holds the link, or it is given up. */
+  #read(): void {
+    if (this.#isReading) return;
+    this.#isReading = true;
+    const splitter = this.#splitter;
+    let moved = false;
+    while (this.#holds === 0 && splitter === this.#splitter && this.#connection && splitter.next()) {
+      if (splitter.kind === FRAME.batch) moved = this.#applyBatch(splitter) || moved;
+      else this.#handleFrame(splitter);
+    }
+    this.#isReading = false;
+    if (moved) {
+      this.noteApplied();
+      this.#deps.syncer.onVectorMoved(this);
+    }
+    if (splitter.error !== null && splitter === this.#splitter && this.#connection) {
+      this.step({ type: 'failed', message: splitter.error });
+    }
+  }
+
+  /** Whether the database changed. */
+  #applyBatch({ bytes, start, end }: FrameSplitter): boolean {
+    const { database, turns } = this.#deps;
+    if (!this.isStreaming) {
+      this.step({ type: 'failed', message: `a batch was not expected in stage ${this.machine.stage}` });
+      return false;
+    }
+    turns.enter();
+    if (turns.isOver()) {
+      this.hold(HOLD.turn);
+      turns.wait(this.#resumeTurn);
+    }
+    if (this.early.count > 0 && this.early.holds(originOfBatch(bytes, start, database.origins))) {
+      this.#keepEarly(bytes, start, end);
+      return false;
+    }
+    const outcome = database.applyBatch(bytes, start, end);
+    if (outcome === 'early') this.#keepEarly(bytes, start, end);
+    return outcome === 'applied';
+  }
+
+  #keepEarly(bytes: Uint8Array, start: number, end: number): void {
+    const isFirst = this.early.count === 0;
+    this.early.add(originOfBatch(bytes, start, this.#deps.database.origins), bytes, start, end);
+    if (this.early.isFull) {
+      this.#earlyFullAtMs = this.#deps.clock.monotonicMs();
+      this.hold(HOLD.early);
+    }
+    if (isFirst) this.#deps.syncer.onEarly(this);
+  }
+
+  #handleFrame({ kind, bytes, start, end }: FrameSplitter): void {
+    const problem = this.#handleMessage(kind, bytes.subarray(start + FRAME_HEADER_BYTES, end));
+    if (problem !== null) this.step({ type: 'failed', message: problem });
+  }
+
+  /** Returns what is wrong with the message, null if nothing. */
+  #handleMessage(kind: number, payload: Uint8Array): string | null {
+    const { database, syncer, events } = this.#deps;
+    switch (kind) {
+      case FRAME.hello: {
+        const hello = messages.decodeHello(payload, database.origins);
+        return typeof hello === 'string' ? hello : this.#onHello(hello);
+      }
+      case FRAME.continue: {
+        const message = messages.decodeContinue(payload);
+        if (typeof message === 'string') return message;
+        this.step({ type: 'continue', reason: message.reason, nowMs: this.#deps.clock.nowMs() });
+        return null;
+      }
+      case FRAME.fullResync: {
+        const message = messages.decodeFullResync(payload, database.origins);
+        return typeof message === 'string' ? message : this.#onFullResync(message);
+      }
+      case FRAME.snapshot:
+        if (this.machine.stage !== 'full-sync' || !this.#fullSync) return 'a SNAPSHOT that was not announced';
+        if (!this.#fullSync.receive(payload)) this.hold(HOLD.spool);
+        return null;
+      case FRAME.snapshotEnd:
+        if (this.machine.stage !== 'full-sync' || !this.#fullSync) return 'a SNAPSHOT_END that was not announced';
+        this.hold(HOLD.snapshotEnd);
+        this.#fullSync.finish();
+        return null;
+      case FRAME.heartbeat: {
+        const heartbeat = messages.decodeHeartbeat(payload, database.origins);
+        if (typeof heartbeat === 'string') return heartbeat;
+        this.#learn(heartbeat.generation, heartbeat.vector, heartbeat.floor);
+        syncer.onHeartbeat(this, heartbeat);
+        return null;
+      }
+      case FRAME.publish: {
+        const message = messages.decodePublish(payload);
+        if (typeof message === 'string') return message;
+        events.onPublish(message);
+        return null;
+      }
+      case FRAME.ask:
+        this.#acks?.noteAsked();
+        return null;
+      default: {
+        const error = messages.decodeError(payload);
+        if (typeof error === 'string') return error;
+        this.step({ type: 'failed', message: error.message, permanent: isPermanentCode(error.code) });
+        return null;
+      }
+    }
+  }
+
+  #onHello(hello: messages.Hello): null {
+    this.step({ type: 'hello', hello });
+    if (this.machine.stage === 'decision') this.#learn(hello.generation, hello.vector, hello.floor);
+    return null;
+  }
+
+  #learn(generation: number, vector: VersionVector, floor: VersionVector | null): void {
+    this.#deps.database.origins.indexOf(this.peer.id, generation);
+    this.peerGeneration = generation;
+    this.peerVector = vector;
+    this.peerFloor = floor ?? this.peerFloor;
+    this.#deps.syncer.onPeerVector(this, vector);
+  }
+
+  #onFullResync(message: messages.FullResync): null {
+    const { syncer, clock } = this.#deps;
+    this.peerVector = message.vector;
+    const slotFree = syncer.takeFullSyncSlot(this);
+    this.step({ type: 'full-resync', reason: message.reason, nowMs: clock.nowMs(), slotFree });
+    if (slotFree && this.machine.stage !== 'full-sync') syncer.freeFullSyncSlot(this);
+    return null;
+  }
+
+  #openSpool(): void {
+    const { syncer, events } = this.#deps;
+    this.early.clear();
+    const fullSync = new FullSync(this.#deps, {
+      onRoom: () => {
+        if (fullSync === this.#fullSync && this.machine.stage === 'full-sync') this.release(HOLD.spool);
+      },
+      onSpooled: () => {
+        if (fullSync === this.#fullSync) this.step({ type: 'spooled' });
+      },
+      onMerged: () => {
+        this.#fullSync = null;
+        syncer.freeFullSyncSlot(this);
+        this.step({ type: 'merged' });
+        syncer.onVectorMoved(this);
+      },
+      onFailed: (text) => {
+        if (fullSync === this.#fullSync) this.step({ type: 'failed', message: text });
+      },
+      onFatal: (text) => events.onFatal(text),
+    });
+    this.#fullSync = fullSync;
+  }
+
+  #stream(): void {
+    this.noteApplied();
+    this.ask();
+    this.release(HOLD.spool | HOLD.snapshotEnd);
+  }
+
+  #sendHello(): void {
+    const { database, guid, clock, limits, readAck } = this.#deps;
+    const { instance, generation } = database.self;
+    const hello: messages.Hello = {
+      protocol: REPLICATION_PROTOCOL,
+      guid,
+      instance,
+      generation,
+      vector: database.vector,
+      floor: null,
+      want: this.want,
+      compression: 0,
+    };
+    this.#send(messages.encodeHello(hello, database.origins));
+    const send = (ack: messages.Ack): void => this.#send(messages.encodeAck(ack, database.origins));
+    this.#acks = new AckSender({ clock, limits, read: readAck, send });
+  }
+
+  #send(bytes: Uint8Array): void {
+    this.#connection?.write(bytes);
+  }
+
+  #close(): void {
+    const connection = this.#connection;
+    this.#cancelConnect();
+    this.#retryTimer?.cancel();
+    if (connection && this.isReadyToAck) this.#acks?.sendNow();
+    this.#forgetConnection();
+    connection?.close();
+    if (this.#fullSync && !this.#fullSync.isMerging) {
+      this.#fullSync.abort();
+      this.#fullSync = null;
+      this.#deps.syncer.freeFullSyncSlot(this);
+    }
+  }
+
+  /** A link that is left politely says once more what it has. */
+  get isReadyToAck(): boolean {
+    return this.#acks !== null && this.machine.stage !== 'waiting';
+  }
+
+  #forgetConnection(): void {
+    this.#acks?.stop();
+    this.#acks = null;
+    this.#connection = null;
+    this.#holds = 0;
+    this.early.clear();
+  }
+}

@@ -1,0 +1,276 @@
+/**
+ * The pulling side of one link as a state machine: what may happen when, and what to do then. The driver (link-driver.ts) does the I/O
+ * in the order given; nothing here knows a socket, a clock or a file.
+ *
+ *            start                 connected          +OK       +OK        HELLO
+ *   stopped ───────> connecting ─────────────> auth ───────> sync ──> hello ────> decision
+ *                    ^   │ failed              │  failed, closed, timed out       │      │
+ *              retry │   v                     v                         CONTINUE │      │ FULLRESYNC
+ *                    waiting <────────────────────────────────────┐               │      v
+ *                    ^   failed, closed                           │               │   full-sync ──> merging
+ *                    └─────────────── streaming <─────────────────┼───────────────┘      │  spooled    │ merged
+ *                                        │  └── FULLRESYNC ───────┼──────────────────────┘             │
+ *                                        └────────────────────────┴──────────── streaming <────────────┘
+ *
+ *   pause leads to `paused` from everywhere, resume from there to `connecting`. One exception: a merge that has begun is finished, since the
+ *   database takes no writes until it is; what happened meanwhile takes effect after it.
+ *
+ * `waiting` backs off from 100 ms, doubling to 5 s, with jitter. An error that only an operator can mend (secret, database, instance,
+ * protocol) is retried every 30 s. A full sync that finds another one of this instance under way waits without an error until that is
+ * done: with its result a partial sync is often enough.
+ */
+import type { LinkState } from '../instance/config.ts';
+import { REPLICATION_PROTOCOL, type ReplicationLimits } from './limits.ts';
+import type { Hello } from './messages.ts';
+
+export type LinkStage =
+  | 'stopped'
+  | 'paused'
+  | 'connecting'
+  | 'auth'
+  | 'sync'
+  | 'hello'
+  | 'decision'
+  | 'full-sync'
+  | 'merging'
+  | 'streaming'
+  | 'waiting';
+
+export interface LinkSync {
+  readonly kind: 'partial' | 'full';
+  readonly reason: string;
+  /** Wall clock. */
+  readonly atMs: number;
+}
+
+export interface LinkMachine {
+  readonly stage: LinkStage;
+  /** Failures since the link last worked. */
+  readonly attempt: number;
+  /** Where a merge leads: the connection may be lost, or the link paused or stopped, before it ends. */
+  readonly afterMerge: 'streaming' | 'connecting' | 'paused' | 'stopped';
+  /** `waiting` ends when the other full sync does. */
+  readonly awaitsFullSync: boolean;
+  readonly lastError: string | null;
+  readonly lastSync: LinkSync | null;
+}
+
+export type LinkEvent =
+  | { readonly type: 'start' }
+  | { readonly type: 'stop' }
+  | { readonly type: 'pause' }
+  | { readonly type: 'resume' }
+  /** Connect anew at once: other address, or to ask again from what is applied by now. */
+  | { readonly type: 'restart' }
+  | { readonly type: 'connected' }
+  /** A RESP reply, its `+` or `-` included. */
+  | { readonly type: 'reply'; readonly text: string }
+  | { readonly type: 'hello'; readonly hello: Hello }
+  | { readonly type: 'continue'; readonly reason: string; readonly nowMs: number }
+  | { readonly type: 'full-resync'; readonly reason: string; readonly nowMs: number; readonly slotFree: boolean }
+  | { readonly type: 'spooled' }
+  | { readonly type: 'merged' }
+  | { readonly type: 'slot-free' }
+  /** Has been streaming for a while: the next failure is the first again. */
+  | { readonly type: 'steady' }
+  | { readonly type: 'retry' }
+  | { readonly type: 'failed'; readonly message: string; readonly permanent?: boolean }
+  | { readonly type: 'closed'; readonly message: string | null };
+
+export type LinkAction =
+  | { readonly do: 'connect' }
+  | { readonly do: 'send-auth' }
+  | { readonly do: 'send-sync' }
+  | { readonly do: 'send-hello' }
+  | { readonly do: 'open-spool' }
+  | { readonly do: 'merge' }
+  | { readonly do: 'stream' }
+  /** Drops the connection if there is one, what was received and not applied, and an unfinished spool. */
+  | { readonly do: 'close' }
+  | { readonly do: 'retry-after'; readonly delayMs: number };
+
+export interface LinkContext {
+  readonly guid: string;
+  /** The instance expected at the other end. */
+  readonly peer: number;
+  readonly limits: ReplicationLimits;
+  /** Uniform in 0 .. 1, for the jitter. */
+  readonly random: () => number;
+}
+
+export interface LinkStep {
+  readonly state: LinkMachine;
+  readonly actions: readonly LinkAction[];
+}
+
+export const INITIAL_LINK: LinkMachine = {
+  stage: 'stopped',
+  attempt: 0,
+  afterMerge: 'streaming',
+  awaitsFullSync: false,
+  lastError: null,
+  lastSync: null,
+};
+
+/** RESP error codes that waiting does not cure. */
+const PERMANENT_CODES = ['WRONGPASS', 'NOAUTH', 'NOPERM', 'WRONGGUID', 'WRONGINSTANCE', 'WRONGPROTOCOL'];
+
+export const isPermanentCode = (code: string): boolean => PERMANENT_CODES.includes(code);
+
+export function stepLink(state: LinkMachine, event: LinkEvent, context: LinkContext): LinkStep {
+  if (state.stage === 'merging') return stepMerging(state, event);
+  switch (event.type) {
+    case 'start':
+      return state.stage === 'stopped' ? connect(state) : stay(state);
+    case 'stop':
+      return { state: { ...state, stage: 'stopped' }, actions: [{ do: 'close' }] };
+    case 'pause':
+      return { state: { ...state, stage: 'paused', attempt: 0, lastError: null }, actions: [{ do: 'close' }] };
+    case 'resume':
+      return state.stage === 'paused' ? connect(state) : stay(state);
+    case 'restart':
+      return state.stage === 'paused' || state.stage === 'stopped' ? stay(state) : connect({ ...state, attempt: 0 });
+    case 'retry':
+      return state.stage === 'waiting' ? connect(state) : stay(state);
+    case 'slot-free':
+      return state.stage === 'waiting' && state.awaitsFullSync ? connect(state) : stay(state);
+    case 'steady':
+      return { state: { ...state, attempt: state.stage === 'streaming' ? 0 : state.attempt }, actions: [] };
+    case 'failed':
+      return isActive(state) ? fail(state, event.message, event.permanent ?? false, context) : stay(state);
+    case 'closed':
+      return isActive(state)
+        ? fail(state, event.message ?? 'the peer closed the connection', false, context)
+        : stay(state);
+    default:
+      return stepConnected(state, event, context);
+  }
+}
+
+type ConnectedEvent = Extract<
+  LinkEvent,
+  { readonly type: 'connected' | 'reply' | 'hello' | 'continue' | 'full-resync' | 'spooled' | 'merged' }
+>;
+
+function stepConnected(state: LinkMachine, event: ConnectedEvent, context: LinkContext): LinkStep {
+  const { stage } = state;
+  if (event.type === 'connected' && stage === 'connecting') return go(state, 'auth', { do: 'send-auth' });
+  if (event.type === 'reply' && (stage === 'auth' || stage === 'sync')) return stepReply(state, event.text, context);
+  if (event.type === 'hello' && stage === 'hello') {
+    const objection = objectTo(event.hello, context);
+    return objection ? fail(state, objection, true, context) : go(state, 'decision');
+  }
+  if (event.type === 'continue' && stage === 'decision') {
+    const lastSync: LinkSync = { kind: 'partial', reason: event.reason, atMs: event.nowMs };
+    return go({ ...state, lastError: null, lastSync }, 'streaming', { do: 'stream' });
+  }
+  if (event.type === 'full-resync' && (stage === 'decision' || stage === 'streaming')) {
+    const lastSync: LinkSync = { kind: 'full', reason: event.reason, atMs: event.nowMs };
+    if (event.slotFree) return go({ ...state, lastError: null, lastSync }, 'full-sync', { do: 'open-spool' });
+    return {
+      state: { ...state, stage: 'waiting', awaitsFullSync: true, lastError: null },
+      actions: [{ do: 'close' }, { do: 'retry-after', delayMs: context.limits.retrySlowMs }],
+    };
+  }
+  if (event.type === 'spooled' && stage === 'full-sync') {
+    return go({ ...state, afterMerge: 'streaming' }, 'merging', { do: 'merge' });
+  }
+  return isActive(state)
+    ? fail(state, `${event.type} was not expected in stage ${stage}`, false, context)
+    : stay(state);
+}
+
+function stepReply(state: LinkMachine, text: string, context: LinkContext): LinkStep {
+  if (text === '+OK') {
+    return state.stage === 'auth' ? go(state, 'sync', { do: 'send-sync' }) : go(state, 'hello', { do: 'send-hello' });
+  }
+  if (text.startsWith('-'))
+    return fail(state, text.slice(1), isPermanentCode(text.slice(1).split(' ', 1)[0]!), context);
+  return fail(state, `expected +OK, received ${JSON.stringify(text.slice(0, 80))}`, false, context);
+}
+
+/** The database holds writes until the merge is complete: nothing but its end changes the stage. */
+function stepMerging(state: LinkMachine, event: LinkEvent): LinkStep {
+  switch (event.type) {
+    case 'stop':
+      return { state: { ...state, afterMerge: 'stopped' }, actions: [] };
+    case 'pause':
+      return { state: { ...state, afterMerge: 'paused' }, actions: [] };
+    case 'resume':
+      return {
+        state: { ...state, afterMerge: state.afterMerge === 'paused' ? 'connecting' : state.afterMerge },
+        actions: [],
+      };
+    case 'closed':
+    case 'failed':
+    case 'restart':
+      return {
+        state: { ...state, afterMerge: state.afterMerge === 'streaming' ? 'connecting' : state.afterMerge },
+        actions: [],
+      };
+    case 'merged':
+      return afterMerge(state);
+    default:
+      return stay(state);
+  }
+}
+
+function afterMerge(state: LinkMachine): LinkStep {
+  const merged: LinkMachine = { ...state, lastError: null, afterMerge: 'streaming' };
+  if (state.afterMerge === 'streaming') return go(merged, 'streaming', { do: 'stream' });
+  if (state.afterMerge === 'connecting') return connect(merged);
+  return { state: { ...merged, stage: state.afterMerge }, actions: [{ do: 'close' }] };
+}
+
+function connect(state: LinkMachine): LinkStep {
+  return {
+    state: { ...state, stage: 'connecting', awaitsFullSync: false },
+    actions: [{ do: 'close' }, { do: 'connect' }],
+  };
+}
+
+function go(state: LinkMachine, stage: LinkStage, action?: LinkAction): LinkStep {
+  return { state: { ...state, stage }, actions: action ? [action] : [] };
+}
+
+const stay = (state: LinkMachine): LinkStep => ({ state, actions: [] });
+
+function fail(state: LinkMachine, message: string, permanent: boolean, context: LinkContext): LinkStep {
+  const { limits, random } = context;
+  const ceilingMs = permanent
+    ? limits.retrySlowMs
+    : Math.min(limits.retryMaxMs, limits.retryMinMs * 2 ** state.attempt);
+  const delayMs = Math.round(ceilingMs * (0.5 + 0.5 * random()));
+  return {
+    state: { ...state, stage: 'waiting', attempt: state.attempt + 1, awaitsFullSync: false, lastError: message },
+    actions: [{ do: 'close' }, { do: 'retry-after', delayMs }],
+  };
+}
+
+const isActive = ({ stage }: LinkMachine): boolean => stage !== 'stopped' && stage !== 'paused' && stage !== 'waiting';
+
+function objectTo(hello: Hello, { guid, peer }: LinkContext): string | null {
+  if (hello.protocol !== REPLICATION_PROTOCOL) {
+    return `instance ${hello.instance} speaks replication protocol ${hello.protocol}, this one ${REPLICATION_PROTOCOL}`;
+  }
+  if (hello.guid !== guid) return `the endpoint belongs to database ${hello.guid}, this one is ${guid}`;
+  if (hello.instance !== peer) return `instance ${hello.instance} answered where instance ${peer} was expected`;
+  return null;
+}
+
+/** The stage as an operator sees it. */
+export function describeStage(stage: LinkStage): LinkState {
+  switch (stage) {
+    case 'auth':
+    case 'sync':
+    case 'hello':
+    case 'decision':
+      return 'handshake';
+    case 'merging':
+      return 'full-sync';
+    case 'stopped':
+      return 'waiting';
+    default:
+      return stage;
+  }
+}

@@ -1,0 +1,54 @@
+/**
+ * Questions about origins that several parts of replication ask: which generations are retired, which origins a peer is to be sent,
+ * and what an operator calls an origin.
+ *
+ * A generation is *retired* as soon as a newer one of the same instance is known. Its own instance may have lost part of it, so it comes
+ * from whoever has it: every feed carries all retired generations.
+ */
+import { createHash } from 'node:crypto';
+import type { Origin } from '../crdt/frame.ts';
+import type { OriginTable } from '../crdt/version-vector.ts';
+
+/** The newest generation of every instance, as far as it is known. Looks at the table anew only when that has grown. */
+export class Generations {
+  readonly #origins: OriginTable;
+  readonly #newest = new Float64Array(256).fill(-1);
+  #seen = 0;
+
+  constructor(origins: OriginTable) {
+    this.#origins = origins;
+  }
+
+  isRetired(index: number): boolean {
+    const { instance, generation } = this.#origins.at(index);
+    return generation < this.newestOf(instance);
+  }
+
+  /** -1: nothing is known of the instance. */
+  newestOf(instance: number): number {
+    for (; this.#seen < this.#origins.count; this.#seen++) {
+      const origin = this.#origins.at(this.#seen);
+      this.#newest[origin.instance] = Math.max(this.#newest[origin.instance]!, origin.generation);
+    }
+    return this.#newest[instance]!;
+  }
+}
+
+/** Origins that a feed of `server` to `puller` carries: its own, retired ones, and what was asked for. */
+export function listWantedOrigins(options: {
+  readonly server: number;
+  readonly asked: ReadonlySet<number>;
+  readonly origins: OriginTable;
+  readonly generations: Generations;
+}): number[] {
+  const { server, asked, origins, generations } = options;
+  const wanted: number[] = [];
+  for (let index = 0; index < origins.count; index++) {
+    if (origins.at(index).instance === server || asked.has(index) || generations.isRetired(index)) wanted.push(index);
+  }
+  return wanted;
+}
+
+/** 40 hex digits; nobody has to be told them. */
+export const replicationIdOf = (guid: string, origin: Origin): string =>
+  createHash('sha256').update(`${guid}/${origin.instance}/${origin.generation}`).digest('hex').slice(0, 40);

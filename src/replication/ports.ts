@@ -1,0 +1,99 @@
+/**
+ * What replication needs of the log, the database, the disk and its surroundings: the narrow side of src/storage and
+ * src/database, so that two databases can be replicated in one process, on a virtual clock, without a file or a socket.
+ */
+import type { OriginTable, VersionVector } from '../crdt/version-vector.ts';
+
+/** An origin's batches from `have + 1` on are asked for, the log begins after `floor`. */
+export interface MissingOrigin {
+  /** Index in the OriginTable. */
+  readonly origin: number;
+  readonly have: number;
+  readonly floor: number;
+}
+
+export type LogLocation = { readonly position: number } | { readonly missing: MissingOrigin };
+
+export interface LogPort {
+  /** Position after the last batch that was applied. On a frame's boundary. */
+  readonly endPosition: number;
+  /** Bytes before it may leave the process. On a frame's boundary. */
+  readonly publishPosition: number;
+  /** Bytes before it survive a power failure. Stays 0 where there is no file. */
+  readonly durablePosition: number;
+  /** Per origin the highest seq whose batch the log may no longer hold: everything above it is there. */
+  readonly floor: VersionVector;
+  /**
+   * Frames from `position`, which is a frame's beginning or inside a frame that an earlier read cut. At most `bytesMax` bytes, at least one; a
+   * frame's first 32 bytes are never cut except by `bytesMax`. null: no longer held. The bytes stay unchanged as long as somebody holds them.
+   */
+  read(position: number, bytesMax: number): Buffer | null | Promise<Buffer | null>;
+  /** Where to begin so that every batch of these origins above `have` follows. */
+  locate(have: VersionVector, origins: readonly number[]): LogLocation;
+  /** Asks that bytes from `position` on be kept for this holder, as far as the limits allow. Replaces the holder's earlier wish. */
+  retain(holder: string, position: number): void;
+  release(holder: string): void;
+  /** Appends a MERGE frame with this name, before it returns: the merge begins in the same turn. */
+  noteMerge(spoolName: string): void;
+}
+
+/** The state at one moment, as a stream of bytes. */
+export interface SnapshotPort {
+  readonly vector: VersionVector;
+  readonly bytesEstimate: number;
+  /** The next bytes, which stay unchanged; null: complete. */
+  next(bytesMax: number): Buffer | null;
+  abort(): void;
+}
+
+export interface MergePort {
+  /** The bytes are used before it returns. */
+  feed(bytes: Uint8Array): void;
+  /** Works on; true when the merge is complete. */
+  step(recordsMax: number): boolean;
+}
+
+export interface DatabasePort {
+  readonly origins: OriginTable;
+  readonly vector: VersionVector;
+  readonly self: { readonly instance: number; readonly generation: number; readonly index: number };
+  readonly writesHeld: boolean;
+  setTime(nowMs: number): void;
+  applyBatch(bytes: Uint8Array, start: number, end: number): 'applied' | 'covered' | 'early';
+  beginSnapshot(): SnapshotPort;
+  beginMerge(): MergePort;
+}
+
+/** A snapshot that is being received. Until `noteMerge` names it, it does not exist: a restart removes it. */
+export interface SpoolFile {
+  readonly name: string;
+  /** The bytes stay unchanged until the promise settles. */
+  append(bytes: Uint8Array): Promise<void>;
+  /** Settles when all of it is on disk. */
+  finish(): Promise<void>;
+  /** Up to `bytesMax` bytes; none at the end. */
+  read(position: number, bytesMax: number): Promise<Uint8Array>;
+  /** Reading is done; the file stays. */
+  close(): Promise<void>;
+  /** Nothing stays. */
+  discard(): Promise<void>;
+}
+
+export interface SpoolPort {
+  create(): Promise<SpoolFile>;
+}
+
+/** What replication tells its instance. */
+export interface ReplicationEvents {
+  /**
+   * A peer has `seq` of our own current generation, we have less: we were restored from an old copy. The instance starts a new generation
+   * before this returns; the old one is then pulled like any retired generation.
+   */
+  onOwnLoss(seqSeen: number): void;
+  /** A client's message from another instance. The bytes are valid during the call only. */
+  onPublish(message: { readonly sharded: boolean; readonly channel: Uint8Array; readonly message: Uint8Array }): void;
+  /** Only a restart helps: the process must stop with this reason. Recovery finishes what had begun. */
+  onFatal(reason: string): void;
+  /** One line for the log, event first. */
+  onLog(level: 'error' | 'info' | 'debug', line: string): void;
+}

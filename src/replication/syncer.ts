@@ -1,0 +1,333 @@
+/**
+ * The syncer of an instance: one link per peer, and what concerns all of them: the turn in which batches are applied, early batches, the
+ * one full sync at a time, who relays what, the loss of own data, clock drift.
+ *
+ * Invariant: nothing is applied while a merge runs; every link is held from before it begins until after it ends.
+ */
+import type { VersionVector } from '../crdt/version-vector.ts';
+import type { Timer } from '../host/host.ts';
+import type { PeerConfig } from '../instance/config.ts';
+import { ApplyTurns } from './apply-turns.ts';
+import { HOLD, LinkDriver, type LinkDependencies, type LinkOwner } from './link-driver.ts';
+import {
+  describeLink,
+  isLinkLevel,
+  LinkHealth,
+  type LinkStatusInput,
+  type ReplicationLinkStatus,
+} from './link-health.ts';
+import type { Heartbeat } from './messages.ts';
+import { Generations } from './origins.ts';
+import { decideRelay, type RelayLink } from './relay.ts';
+
+export interface SyncerDependencies extends Omit<LinkDependencies, 'turns' | 'syncer'> {
+  /** A peer's version vector, from HELLO or HEARTBEAT. True when it showed that we lost own data and a new generation began. */
+  readonly checkOwnLoss: (vector: VersionVector) => boolean;
+  /** The local version vector moved by replication. */
+  readonly onMoved: () => void;
+}
+
+interface Entry {
+  readonly link: LinkDriver;
+  readonly health: LinkHealth;
+}
+
+export class Syncer implements LinkOwner {
+  readonly #deps: SyncerDependencies;
+  readonly #turns: ApplyTurns;
+  readonly #generations: Generations;
+  readonly #entries = new Map<number, Entry>();
+  #timers: Timer[] = [];
+  #fullSyncOwner: LinkDriver | null = null;
+  #isRunning = false;
+  #isRetrying = false;
+  #retryAgain = false;
+  readonly #retryEarly = (): void => this.#retryAllEarly();
+
+  constructor(deps: SyncerDependencies) {
+    this.#deps = deps;
+    this.#turns = new ApplyTurns(deps);
+    this.#generations = new Generations(deps.database.origins);
+  }
+
+  /** A merge has begun, or is about to. */
+  get isMerging(): boolean {
+    return this.#fullSyncOwner?.machine.stage === 'merging';
+  }
+
+  start(): void {
+    if (this.#isRunning) return;
+    this.#isRunning = true;
+    const { clock, limits } = this.#deps;
+    this.#timers = [
+      clock.every(limits.heartbeatMs, () => this.#tick()),
+      clock.every(limits.relayDecisionMs, () => this.#decideRelay()),
+    ];
+    for (const { link } of this.#entries.values()) this.#startLink(link);
+  }
+
+  stop(): void {
+    if (!this.#isRunning) return;
+    this.#isRunning = false;
+    for (const timer of this.#timers) timer.cancel();
+    for (const { link } of this.#entries.values()) link.step({ type: 'stop' });
+  }
+
+  /** Adds, changes and removes links. */
+  configure(peers: readonly PeerConfig[]): void {
+    for (const [id, { link }] of this.#entries) {
+      if (peers.some((peer) => peer.id === id)) continue;
+      this.#entries.delete(id);
+      link.step({ type: 'stop' });
+    }
+    for (const peer of peers) this.#configureLink(peer);
+  }
+
+  /** Stops pulling, from one peer or from all. */
+  pause(from?: number): void {
+    this.#setPaused(true, from);
+  }
+
+  resume(from?: number): void {
+    this.#setPaused(false, from);
+  }
+
+  /** Has every peer send a HEARTBEAT as soon as it has sent all it has. */
+  ask(): void {
+    for (const { link } of this.#entries.values()) link.ask();
+  }
+
+  /** More of the log is on disk. */
+  noteDurable(): void {
+    for (const { link } of this.#entries.values()) link.noteDurable();
+  }
+
+  /** The own generation changed: the peers must know, to send what is left of the earlier one. */
+  announceGeneration(): void {
+    for (const { link } of this.#entries.values()) link.sendWant();
+  }
+
+  status(): ReplicationLinkStatus[] {
+    return [...this.#entries.values()].map((entry) => describeLink(this.#statusInput(entry)));
+  }
+
+  // --- what the links tell --------------------------------------------------------------------------------------------
+
+  takeFullSyncSlot(link: LinkDriver): boolean {
+    if (this.#fullSyncOwner !== null && this.#fullSyncOwner !== link) return false;
+    this.#fullSyncOwner = link;
+    return true;
+  }
+
+  freeFullSyncSlot(link: LinkDriver): void {
+    if (this.#fullSyncOwner !== link) return;
+    const wasMerging = this.isMerging;
+    this.#fullSyncOwner = null;
+    if (wasMerging) this.#turns.wait(() => this.#releaseMerge());
+    this.#turns.wait(() => {
+      for (const { link: other } of this.#entries.values()) other.step({ type: 'slot-free' });
+    });
+  }
+
+  onStageChanged(link: LinkDriver): void {
+    const { stage, lastError, lastSync } = link.machine;
+    if (stage === 'merging') for (const entry of this.#entries.values()) entry.link.hold(HOLD.merge);
+    const entry = this.#entryOf(link);
+    if (entry && (stage === 'streaming' || stage === 'full-sync'))
+      entry.health.deliveredAtMs = this.#deps.clock.monotonicMs();
+    const detail =
+      stage === 'waiting' && lastError ? `: ${lastError}` : stage === 'streaming' ? `: ${lastSync?.reason}` : '';
+    const level = stage === 'streaming' || stage === 'full-sync' || stage === 'paused' ? 'info' : 'debug';
+    this.#deps.events.onLog(level, `link ${stage} from instance ${link.peer.id}${detail}`);
+    if (stage === 'streaming') this.#decideRelay();
+  }
+
+  onVectorMoved(_link: LinkDriver): void {
+    this.#retryAllEarly();
+    this.#deps.onMoved();
+  }
+
+  onPeerVector(link: LinkDriver, vector: VersionVector): void {
+    if (this.#deps.checkOwnLoss(vector)) this.announceGeneration();
+    const entry = this.#entryOf(link);
+    if (entry) this.#noteLevel(entry);
+  }
+
+  onHeartbeat(link: LinkDriver, heartbeat: Heartbeat): void {
+    const { clock, events } = this.#deps;
+    const driftMs = this.#entryOf(link)?.health.noteClock(heartbeat.wallClockMs - clock.nowMs()) ?? null;
+    if (driftMs === null) return;
+    const direction = driftMs > 0 ? 'ahead of' : 'behind';
+    const text = `clock drift: instance ${link.peer.id} is ${Math.abs(driftMs)} ms ${direction} this one`;
+    events.onLog('error', `${text}, at most ${this.#deps.limits.driftMaxMs} ms are allowed`);
+  }
+
+  onEarly(_link: LinkDriver): void {
+    this.#turns.wait(() => this.#decideRelay());
+  }
+
+  // --- inside ---------------------------------------------------------------------------------------------------------
+
+  #configureLink(peer: PeerConfig): void {
+    const { clock, limits } = this.#deps;
+    const known = this.#entries.get(peer.id);
+    if (!known) {
+      const link = new LinkDriver(peer, { ...this.#deps, turns: this.#turns, syncer: this });
+      this.#entries.set(peer.id, { link, health: new LinkHealth(limits, clock.monotonicMs()) });
+      if (this.#isRunning) this.#startLink(link);
+      return;
+    }
+    const before = known.link.peer;
+    known.link.peer = peer;
+    if (!this.#isRunning) return;
+    if (peer.paused !== before.paused) known.link.step({ type: peer.paused ? 'pause' : 'resume' });
+    else if (peer.host !== before.host || peer.port !== before.port) known.link.step({ type: 'restart' });
+  }
+
+  #startLink(link: LinkDriver): void {
+    link.step({ type: link.peer.paused ? 'pause' : 'start' });
+  }
+
+  #setPaused(paused: boolean, from: number | undefined): void {
+    for (const { link } of this.#entries.values()) {
+      if (from === undefined || link.peer.id === from) this.#configureLink({ ...link.peer, paused });
+    }
+    this.#decideRelay();
+  }
+
+  #tick(): void {
+    const { clock } = this.#deps;
+    for (const entry of this.#entries.values()) {
+      if (isDelivering(entry.link)) entry.health.deliveredAtMs = clock.monotonicMs();
+      this.#noteLevel(entry);
+      entry.link.tick();
+    }
+  }
+
+  #releaseMerge(): void {
+    if (this.isMerging) return;
+    for (const { link } of this.#entries.values()) link.release(HOLD.merge);
+    this.#retryAllEarly();
+  }
+
+  /** Tries what came early, on all links, until nothing moves or the turn is over. */
+  #retryAllEarly(): void {
+    if (this.isMerging) return;
+    if (this.#isRetrying) {
+      this.#retryAgain = true;
+      return;
+    }
+    this.#isRetrying = true;
+    const { database } = this.#deps;
+    let wasTried = false;
+    do {
+      this.#retryAgain = false;
+      for (const { link } of this.#entries.values()) {
+        if (link.early.count === 0) continue;
+        this.#turns.enter();
+        wasTried = true;
+        if (link.early.retry(database, this.#turns.isOver) === 0) continue;
+        this.#retryAgain = true;
+        link.noteApplied();
+        if (!link.early.isFull) link.release(HOLD.early);
+      }
+    } while (this.#retryAgain && !this.#turns.isOver());
+    this.#isRetrying = false;
+    if (this.#retryAgain || (wasTried && this.#turns.isOver())) this.#turns.wait(this.#retryEarly);
+  }
+
+  #decideRelay(): void {
+    if (!this.#isRunning) return;
+    const { database, limits } = this.#deps;
+    const needed = this.#listNeeds();
+    const wants = decideRelay({
+      self: database.self.instance,
+      origins: database.origins,
+      isRetired: (origin) => this.#generations.isRetired(origin),
+      local: database.vector,
+      links: [...this.#entries.values()].map((entry) => this.#relayLink(entry)),
+      needed,
+      graceMs: limits.relayGraceMs,
+    });
+    for (const { link } of this.#entries.values()) {
+      this.#applyWant(link, wants.get(link.peer.id) ?? []);
+      if (link.earlyStallMs >= limits.earlyStallMs && link.want.some((origin) => needed.has(origin))) {
+        this.#deps.events.onLog(
+          'info',
+          `link from instance ${link.peer.id} starts over: its batches wait for others it has`,
+        );
+        link.step({ type: 'restart' });
+      }
+    }
+  }
+
+  /**
+   * A relayed origin that we are level with by now stays wanted as long as its own link is down: WANT is about the link, not about
+   * the moment.
+   */
+  #applyWant(link: LinkDriver, decided: readonly number[]): void {
+    const kept = link.want.filter((origin) => !decided.includes(origin) && this.#isStillRelayed(link, origin));
+    const want = [...decided, ...kept].sort((a, b) => a - b);
+    if (want.length === link.want.length && want.every((origin, i) => origin === link.want[i])) return;
+    link.want = want;
+    if (link.isStreaming) link.sendWant();
+    const names = want.map((origin) => this.#deps.database.origins.at(origin).instance).join(', ');
+    this.#deps.events.onLog(
+      'info',
+      `relay by instance ${link.peer.id}: ${names === '' ? 'nothing any more' : `instance ${names}`}`,
+    );
+  }
+
+  #isStillRelayed(link: LinkDriver, origin: number): boolean {
+    if (this.#generations.isRetired(origin)) return false;
+    const direct = this.#entries.get(this.#deps.database.origins.at(origin).instance);
+    if (direct && (isDelivering(direct.link) || direct.link.peer.paused)) return false;
+    for (const { link: other } of this.#entries.values()) {
+      if (other !== link && other.isStreaming && other.peer.id < link.peer.id && other.want.includes(origin))
+        return false;
+    }
+    return true;
+  }
+
+  #relayLink({ link, health }: Entry): RelayLink {
+    const delivering = isDelivering(link);
+    return {
+      peer: link.peer.id,
+      isDelivering: delivering,
+      isStreaming: link.isStreaming,
+      isPausedByOperator: link.peer.paused,
+      downMs: delivering ? 0 : this.#deps.clock.monotonicMs() - health.deliveredAtMs,
+      vector: link.peerVector,
+    };
+  }
+
+  #listNeeds(): Map<number, Set<number>> {
+    const needed = new Map<number, Set<number>>();
+    for (const { link } of this.#entries.values()) {
+      if (link.early.count === 0) continue;
+      link.early.listNeeds(this.#deps.database, (origin) => {
+        const peers = needed.get(origin);
+        if (peers) peers.add(link.peer.id);
+        else needed.set(origin, new Set([link.peer.id]));
+      });
+    }
+    return needed;
+  }
+
+  #noteLevel(entry: Entry): void {
+    if (isLinkLevel(this.#statusInput(entry))) entry.health.noteLevel(this.#deps.clock.monotonicMs());
+  }
+
+  #statusInput({ link, health }: Entry): LinkStatusInput {
+    const { guid, database, clock } = this.#deps;
+    return { link, health, guid, database, generations: this.#generations, clock };
+  }
+
+  #entryOf(link: LinkDriver): Entry | undefined {
+    const entry = this.#entries.get(link.peer.id);
+    return entry?.link === link ? entry : undefined;
+  }
+}
+
+const isDelivering = ({ machine }: LinkDriver): boolean =>
+  machine.stage === 'streaming' || machine.stage === 'full-sync' || machine.stage === 'merging';

@@ -1,0 +1,375 @@
+/**
+ * The trivial database: a grow-only log of texts. It checks seq and context exactly as the real one does, has a log that can be trimmed and
+ * published with a delay, snapshots, and merges that take several steps.
+ */
+import { varintBytes, readVarint, writeVarint } from '../../src/base/varint.ts';
+import {
+  BATCH,
+  BATCH_HAS_CONTEXT,
+  FRAME,
+  readU32,
+  readU48,
+  writeF64,
+  writeU32,
+  writeU48,
+} from '../../src/crdt/frame.ts';
+import {
+  OriginTable,
+  VersionVector,
+  describeVersionVector,
+  parseVersionVector,
+} from '../../src/crdt/version-vector.ts';
+import { AppendBuffer } from '../../src/memory/append-buffer.ts';
+import type {
+  DatabasePort,
+  LogLocation,
+  LogPort,
+  MergePort,
+  SnapshotPort,
+  SpoolFile,
+  SpoolPort,
+} from '../../src/replication/ports.ts';
+import type { FakeClock } from './fake-network.ts';
+
+interface Op {
+  readonly instance: number;
+  readonly generation: number;
+  readonly seq: number;
+  readonly text: string;
+}
+
+/** A BATCH frame. */
+export function makeBatch(options: {
+  readonly instance: number;
+  readonly generation: number;
+  readonly seq: number;
+  readonly context?: readonly (readonly [instance: number, generation: number, seq: number])[];
+  readonly text: string;
+}): Buffer {
+  const context = options.context ?? [];
+  const text = Buffer.from(options.text);
+  const frame = Buffer.alloc(BATCH.body + 5 + context.length * 13 + text.length);
+  frame[4] = FRAME.batch;
+  frame[BATCH.flags] = context.length > 0 ? BATCH_HAS_CONTEXT : 0;
+  frame[BATCH.instance] = options.instance;
+  writeU32(frame, BATCH.generation, options.generation);
+  writeU48(frame, BATCH.seq, options.seq);
+  writeF64(frame, BATCH.hlc, 1);
+  let at: number = BATCH.body;
+  if (context.length > 0) at = writeVarint(frame, at, context.length);
+  for (const [instance, generation, seq] of context) {
+    frame[at] = instance;
+    writeU32(frame, at + 1, generation);
+    at = writeVarint(frame, at + 5, seq);
+  }
+  text.copy(frame, at);
+  at += text.length;
+  writeU32(frame, 0, at - 4);
+  return frame.subarray(0, at);
+}
+
+export class FakeDatabase implements DatabasePort {
+  readonly origins = new OriginTable();
+  readonly vector = new VersionVector();
+  readonly log = new AppendBuffer({ chunkBytes: 64 * 1024 });
+  readonly ops = new Map<string, Op>();
+  self: { instance: number; generation: number; index: number };
+  writesHeld = false;
+  snapshotsOpen = 0;
+  /** Virtual milliseconds that applying one batch takes. */
+  applyMs = 0;
+  /** Calls of applyBatch while a merge ran: must stay 0. */
+  appliedWhileHeld = 0;
+  readonly #clock: FakeClock | null;
+  readonly #contexts = new Map<number, VersionVector>();
+
+  constructor(instance: number, generation: number, clock: FakeClock | null = null) {
+    this.self = { instance, generation, index: this.origins.indexOf(instance, generation) };
+    this.#clock = clock;
+  }
+
+  setTime(): void {}
+
+  startGeneration(generation: number): void {
+    const { instance } = this.self;
+    this.self = { instance, generation, index: this.origins.indexOf(instance, generation) };
+  }
+
+  /** A local operation; returns its seq. */
+  write(text: string): number {
+    const { instance, generation, index } = this.self;
+    const seq = this.vector.get(index) + 1;
+    const last = this.#contexts.get(index);
+    const context: [number, number, number][] = [];
+    for (const [origin, value] of this.vector.entries()) {
+      if (origin === index || value === (last?.get(origin) ?? 0)) continue;
+      context.push([this.origins.at(origin).instance, this.origins.at(origin).generation, value]);
+    }
+    const frame = makeBatch({ instance, generation, seq, context, text });
+    this.#take(frame, 0, frame.length, index, seq, this.vector.clone());
+    return seq;
+  }
+
+  applyBatch(bytes: Uint8Array, start: number, end: number): 'applied' | 'covered' | 'early' {
+    this.#clock?.spend(this.applyMs);
+    if (this.writesHeld) this.appliedWhileHeld++;
+    const index = this.origins.indexOf(bytes[start + BATCH.instance]!, readU32(bytes, start + BATCH.generation));
+    const seq = readU48(bytes, start + BATCH.seq);
+    if (this.vector.coversDot(index, seq)) return 'covered';
+    if (seq !== this.vector.get(index) + 1) return 'early';
+    const context = this.#contexts.get(index)?.clone() ?? new VersionVector();
+    const { delta } = readContext(bytes, start, this.origins);
+    context.raiseAll(delta);
+    if (!this.vector.covers(context)) return 'early';
+    this.#take(bytes, start, end, index, seq, context);
+    return 'applied';
+  }
+
+  /** Equal on converged databases. */
+  digest(): string {
+    return [...this.ops.entries()]
+      .sort(([a], [b]) => (a < b ? -1 : 1))
+      .map(([name, { text }]) => `${name}=${text}`)
+      .join();
+  }
+
+  beginSnapshot(): SnapshotPort {
+    const vector = this.vector.clone();
+    const contexts = [...this.#contexts].map(([index, context]) => [
+      this.origins.at(index),
+      describeVersionVector(context, this.origins),
+    ]);
+    const header = { vector: describeVersionVector(vector, this.origins), contexts };
+    const lines = [JSON.stringify(header), ...[...this.ops.values()].map((op) => JSON.stringify(op)), '.', ''];
+    const bytes = Buffer.from(lines.join('\n'));
+    let at = 0;
+    let isOpen = true;
+    this.snapshotsOpen++;
+    const finish = (): void => {
+      if (isOpen) this.snapshotsOpen--;
+      isOpen = false;
+    };
+    return {
+      vector,
+      bytesEstimate: bytes.length,
+      next: (bytesMax) => {
+        if (at === bytes.length) {
+          finish();
+          return null;
+        }
+        const piece = bytes.subarray(at, at + bytesMax);
+        at += piece.length;
+        return piece;
+      },
+      abort: finish,
+    };
+  }
+
+  beginMerge(): MergePort {
+    this.writesHeld = true;
+    let text = '';
+    const lines: string[] = [];
+    let header: { vector: unknown; contexts: [{ instance: number; generation: number }, unknown][] } | null = null;
+    return {
+      feed: (bytes) => {
+        text += Buffer.from(bytes).toString();
+        const parts = text.split('\n');
+        text = parts.pop()!;
+        lines.push(...parts);
+      },
+      step: (recordsMax) => {
+        for (let i = 0; i < Math.min(recordsMax, 20); i++) {
+          const line = lines.shift();
+          if (line === undefined) return false;
+          if (line === '.') break;
+          if (header === null) header = JSON.parse(line) as NonNullable<typeof header>;
+          else this.#addOp(JSON.parse(line) as Op);
+          if (i === Math.min(recordsMax, 20) - 1) return false;
+        }
+        for (const [origin, context] of header!.contexts) {
+          const index = this.origins.indexOf(origin.instance, origin.generation);
+          const own = this.#contexts.get(index) ?? new VersionVector();
+          own.raiseAll(parseVersionVector(context, this.origins)!);
+          this.#contexts.set(index, own);
+        }
+        this.vector.raiseAll(parseVersionVector(header!.vector, this.origins)!);
+        this.writesHeld = false;
+        return true;
+      },
+    };
+  }
+
+  #take(bytes: Uint8Array, start: number, end: number, index: number, seq: number, context: VersionVector): void {
+    const { textStart } = readContext(bytes, start, this.origins);
+    const { instance, generation } = this.origins.at(index);
+    this.#addOp({ instance, generation, seq, text: Buffer.from(bytes.subarray(textStart, end)).toString() });
+    this.#contexts.set(index, context);
+    this.vector.set(index, seq);
+    this.log.append(bytes.subarray(start, end));
+  }
+
+  #addOp(op: Op): void {
+    this.ops.set(`${op.instance}:${op.generation}:${op.seq}`, op);
+  }
+}
+
+function readContext(
+  bytes: Uint8Array,
+  start: number,
+  origins: OriginTable,
+): { readonly delta: VersionVector; readonly textStart: number } {
+  const delta = new VersionVector();
+  let at = start + BATCH.body;
+  if ((bytes[start + BATCH.flags]! & BATCH_HAS_CONTEXT) === 0) return { delta, textStart: at };
+  const count = readVarint(bytes, at);
+  at += varintBytes(count);
+  for (let i = 0; i < count; i++) {
+    const seq = readVarint(bytes, at + 5);
+    delta.set(origins.indexOf(bytes[at]!, readU32(bytes, at + 1)), seq);
+    at += 5 + varintBytes(seq);
+  }
+  return { delta, textStart: at };
+}
+
+/** The log over the database's buffer, and the spool. */
+export class FakeLog implements LogPort {
+  readonly floor = new VersionVector();
+  readonly retained = new Map<string, number>();
+  readonly merges: string[] = [];
+  readonly #database: FakeDatabase;
+  /** Reads answer later, as from a file. */
+  readsAreSlow = false;
+  publishDelayed = false;
+  publishPositionHeld = 0;
+  durablePosition = 0;
+  /** Vector the log's merges brought without batches. */
+
+  constructor(database: FakeDatabase) {
+    this.#database = database;
+  }
+
+  get endPosition(): number {
+    return this.#database.log.end;
+  }
+
+  get publishPosition(): number {
+    return this.publishDelayed ? this.publishPositionHeld : this.#database.log.end;
+  }
+
+  /** Forgets everything up to now, as far as whole chunks allow; the floor says what is gone. */
+  trim(position = this.endPosition): void {
+    this.#start = position;
+    this.#database.log.trimBefore(position);
+    this.#forEachBatch(this.#database.log.start, position, (index, seq) => this.floor.raise(index, seq));
+    if (position === this.endPosition) this.floor.raiseAll(this.#database.vector);
+  }
+
+  #start = 0;
+
+  read(position: number, bytesMax: number): Buffer | null | Promise<Buffer | null> {
+    const slice = position < this.#start ? null : this.#database.log.slice(position, bytesMax);
+    return this.readsAreSlow ? Promise.resolve(slice) : slice;
+  }
+
+  locate(have: VersionVector, origins: readonly number[]): LogLocation {
+    for (const origin of origins) {
+      if (have.get(origin) < this.floor.get(origin)) {
+        return { missing: { origin, have: have.get(origin), floor: this.floor.get(origin) } };
+      }
+    }
+    const wanted = new Set(origins);
+    let found = this.endPosition;
+    this.#forEachBatch(Math.max(this.#start, this.#database.log.start), this.endPosition, (index, seq, position) => {
+      if (wanted.has(index) && seq > have.get(index)) found = Math.min(found, position);
+    });
+    return { position: found };
+  }
+
+  retain(holder: string, position: number): void {
+    this.retained.set(holder, position);
+  }
+
+  release(holder: string): void {
+    this.retained.delete(holder);
+  }
+
+  noteMerge(spoolName: string): void {
+    this.merges.push(spoolName);
+    const name = Buffer.from(spoolName);
+    const frame = Buffer.alloc(7 + name.length);
+    writeU32(frame, 0, name.length + 3);
+    frame[4] = FRAME.merge;
+    frame.writeUInt16LE(name.length, 5);
+    name.copy(frame, 7);
+    this.#database.log.append(frame);
+  }
+
+  /** What a merge brought is in no batch: the floor rises to it. */
+  noteMerged(before: VersionVector): void {
+    for (const [index, seq] of this.#database.vector.entries())
+      if (seq > before.get(index)) this.floor.raise(index, seq);
+  }
+
+  #forEachBatch(from: number, to: number, visit: (index: number, seq: number, position: number) => void): void {
+    const { log, origins } = this.#database;
+    for (let position = from; position < to;) {
+      const slice = log.slice(position, 64 * 1024 * 1024)!;
+      let at = 0;
+      while (at < slice.length) {
+        if (slice[at + 4] === FRAME.batch) {
+          const index = origins.indexOf(slice[at + BATCH.instance]!, readU32(slice, at + BATCH.generation));
+          if (position + at < to) visit(index, readU48(slice, at + BATCH.seq), position + at);
+        }
+        at += 4 + readU32(slice, at);
+      }
+      position += at;
+    }
+  }
+}
+
+export class FakeSpool implements SpoolPort {
+  readonly files = new Map<string, FakeSpoolFile>();
+  #count = 0;
+
+  create(): Promise<SpoolFile> {
+    const name = `spool-${++this.#count}`;
+    const file = new FakeSpoolFile(name, () => this.files.delete(name));
+    this.files.set(name, file);
+    return Promise.resolve(file);
+  }
+}
+
+class FakeSpoolFile implements SpoolFile {
+  readonly name: string;
+  isFinished = false;
+  #bytes: Buffer = Buffer.alloc(0);
+  readonly #remove: () => void;
+
+  constructor(name: string, remove: () => void) {
+    this.name = name;
+    this.#remove = remove;
+  }
+
+  append(bytes: Uint8Array): Promise<void> {
+    this.#bytes = Buffer.concat([this.#bytes, bytes]);
+    return Promise.resolve();
+  }
+
+  finish(): Promise<void> {
+    this.isFinished = true;
+    return Promise.resolve();
+  }
+
+  read(position: number, bytesMax: number): Promise<Uint8Array> {
+    return Promise.resolve(this.#bytes.subarray(position, position + bytesMax));
+  }
+
+  close(): Promise<void> {
+    return Promise.resolve();
+  }
+
+  discard(): Promise<void> {
+    this.#remove();
+    return Promise.resolve();
+  }
+}
