@@ -28,6 +28,8 @@ export const FLAG = {
   marked: 8,
   /** Counted as visible by the owner of the map. */
   visible: 16,
+  /** Counted as volatile by the hash it is a field of. */
+  volatile: 32,
 } as const;
 
 export const TAG = { sibling: 1, counter: 2, expiry: 3, hash: 4, set: 5, dot: 6 } as const;

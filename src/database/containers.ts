@@ -1,10 +1,11 @@
 /**
  * The containers of a key: its hash and its set, each an attribute of the key's record that embeds a byte map.
  *
- *   HASH  0 next | 1 tag | map (32 bytes) | 10 visible fields       SET  0 next | 1 tag | map (32 bytes)
+ *   HASH  0 next | 1 tag | map (32 bytes) | 10 visible fields | 11 volatile ones       SET  0 next | 1 tag | map (32 bytes)
  *
  * A hash's fields are cells, so a field may be there without being visible: all that is left of it is a counter whose cut is not
- * stable yet. Hence the count of visible fields beside the map's own.
+ * stable yet. Hence the count of visible fields beside the map's own. Volatile ones (visible, with a time to live) are counted too: where there
+ * are none, no command has to ask a field whether it has expired.
  *
  * Invariant: a SET exists only while it has members; a HASH only while it has records.
  */
@@ -14,6 +15,7 @@ import { SEGMENT_MASK, SEGMENT_SHIFT, type Arena } from '../memory/arena.ts';
 import { MAP_BYTES, type ByteMap } from '../memory/byte-map.ts';
 
 const VISIBLE = 10;
+const VOLATILE = 11;
 const CONTAINER_BYTES = 8 + MAP_BYTES + 8;
 
 export class Containers {
@@ -59,6 +61,15 @@ export class Containers {
     this.#arena.words[hash >>> SEGMENT_SHIFT]![((hash & SEGMENT_MASK) << 1) + VISIBLE]! += change;
   }
 
+  /** Visible fields with a time to live, whether it is over or not. */
+  volatileCount(hash: number): number {
+    return hash === 0 ? 0 : this.#arena.words[hash >>> SEGMENT_SHIFT]![((hash & SEGMENT_MASK) << 1) + VOLATILE]!;
+  }
+
+  addToVolatileCount(hash: number, change: number): void {
+    this.#arena.words[hash >>> SEGMENT_SHIFT]![((hash & SEGMENT_MASK) << 1) + VOLATILE]! += change;
+  }
+
   /** Adds an empty container of that tag to the record. */
   create(record: number, tag: typeof TAG.hash | typeof TAG.set): number {
     const container = this.#arena.allocate(CONTAINER_BYTES);
@@ -66,6 +77,7 @@ export class Containers {
     const at = (container & SEGMENT_MASK) << 1;
     words[at + 1] = tag;
     words[at + VISIBLE] = 0;
+    words[at + VOLATILE] = 0;
     this.members.create(this.map(container));
     this.#cells.linkAttribute(record, container);
     return container;

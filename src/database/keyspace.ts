@@ -159,6 +159,7 @@ export class Keyspace {
       if (visible) this.cells.setFlag(field, FLAG.visible);
       else this.cells.clearFlag(field, FLAG.visible);
     }
+    if (this.attributes(field) !== 0 || (flags & FLAG.volatile) !== 0) this.#countVolatile(hash, field, visible);
     if (visible) return field;
     if (this.attributes(field) !== 0) {
       this.hasResidue = true;
@@ -167,6 +168,15 @@ export class Keyspace {
     this.containers.fields.remove(this.containers.map(hash), field);
     this.cells.destroy(field);
     return 0;
+  }
+
+  #countVolatile(hash: number, field: number, visible: boolean): void {
+    const expiry = visible ? this.cells.expiry(field) : -1;
+    const isVolatile = expiry >= 0 && expiry !== Infinity;
+    if (isVolatile === ((this.cells.flags(field) & FLAG.volatile) !== 0)) return;
+    this.containers.addToVolatileCount(hash, isVolatile ? 1 : -1);
+    if (isVolatile) this.cells.setFlag(field, FLAG.volatile);
+    else this.cells.clearFlag(field, FLAG.volatile);
   }
 
   #countVisible(record: number, visible: boolean): void {

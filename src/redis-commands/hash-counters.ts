@@ -1,0 +1,102 @@
+/**
+ * Counting in hash fields. A field is a cell, as a string is: increments from all instances add up, on top of the latest HSET.
+ *
+ * Whether a field may be counted is judged by what a client sees, so that "1.0" is no integer although its value is one; the
+ * reply is what a client sees afterwards, which differs from the plain sum only where a merge had passed the int64 bound.
+ */
+import { addExact, fitsInt64, isInteger, readInteger, type ExactNumber } from '../crdt/exact-number.ts';
+import { ValueRef } from '../database/keyspace.ts';
+import type { KeyRef } from '../database/key-ref.ts';
+import { clearHiddenField, findVisible, hashKeyForWrite, hashOf, replyValue } from './hash-access.ts';
+import { parseDecimal, parseExactInteger, replyExact } from './parse-number.ts';
+import { ONE_KEY, type Call, type CommandSpec } from './spec.ts';
+import { NOT_A_FLOAT, NOT_AN_INTEGER, WOULD_BE_INFINITE } from './texts.ts';
+
+const value = new ValueRef();
+
+function hincrby(call: Call): void {
+  const { args, reply } = call;
+  const change = parseExactInteger(args, 3);
+  if (change === null) {
+    reply.error(NOT_AN_INTEGER);
+    return;
+  }
+  const key = hashKeyForWrite(call);
+  if (key === null) return;
+  const { keyspace } = call.database;
+  const field = findVisible(keyspace, hashOf(keyspace, key), args, 2);
+  const before = field === 0 ? 0 : readVisibleInteger(call, field);
+  if (before === null) {
+    reply.error('ERR hash value is not an integer');
+    return;
+  }
+  if (!fitsInt64(addExact(before, change))) {
+    reply.error('ERR increment or decrement would overflow');
+    return;
+  }
+  addToField(call, key, change);
+  replyExact(reply, keyspace.readNumber(findVisible(keyspace, hashOf(keyspace, key), args, 2))!);
+}
+
+function readVisibleInteger(call: Call, field: number): ExactNumber | null {
+  const { keyspace } = call.database;
+  if (keyspace.attributes(field) !== 0 && keyspace.cells.hasCounter(field)) {
+    const number = keyspace.readNumber(field);
+    return number !== null && isInteger(number) ? number : null;
+  }
+  keyspace.readCell(field, value);
+  return readInteger(value.bytes, value.start, value.length);
+}
+
+function hincrbyfloat(call: Call): void {
+  const { args, reply } = call;
+  const change = parseDecimal(args, 3);
+  if (change === null) {
+    reply.error(NOT_A_FLOAT);
+    return;
+  }
+  const key = hashKeyForWrite(call);
+  if (key === null) return;
+  const { keyspace } = call.database;
+  const field = findVisible(keyspace, hashOf(keyspace, key), args, 2);
+  if (field !== 0 && keyspace.readNumber(field) === null) {
+    reply.error('ERR hash value is not a float');
+    return;
+  }
+  if (change === Infinity) {
+    reply.error(WOULD_BE_INFINITE);
+    return;
+  }
+  addToField(call, key, change);
+  replyValue(keyspace, reply, findVisible(keyspace, hashOf(keyspace, key), args, 2));
+}
+
+function addToField(call: Call, key: KeyRef, change: ExactNumber): void {
+  const { args, database } = call;
+  clearHiddenField(call, key, 2);
+  database.writer.addField(key, args.bytes, args.starts[2]!, args.lengths[2]!, change);
+}
+
+export const HASH_COUNTER_COMMANDS = [
+  {
+    name: 'HINCRBY',
+    summary: 'Adds an integer to a field, 0 if it is not there.',
+    group: 'hash',
+    since: '2.0.0',
+    arity: 4,
+    flags: ['write', 'denyoom', 'fast'],
+    keys: ONE_KEY,
+    run: hincrby,
+  },
+  {
+    name: 'HINCRBYFLOAT',
+    summary: 'Adds a number with decimals to a field, 0 if it is not there.',
+    group: 'hash',
+    since: '2.6.0',
+    arity: 4,
+    flags: ['write', 'denyoom', 'fast'],
+    keys: ONE_KEY,
+    deviation: 'Decimals are exact, so that concurrent increments add up: no rounding to 17 digits.',
+    run: hincrbyfloat,
+  },
+] as const satisfies readonly CommandSpec[];
