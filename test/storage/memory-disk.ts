@@ -29,21 +29,19 @@ export class MemoryDisk implements Disk {
     for (const release of this.#held.splice(0)) release();
   }
 
-  /** A power failure: per file, what was synced, plus as much of the rest as `keep` says (all of its unsynced bytes are offered). */
-  crash(keep: (unsyncedBytes: number) => number = () => 0): void {
-    for (const [path, file] of [...this.#files]) {
-      if (!file.nameIsDurable) {
-        this.#files.delete(path);
-        continue;
-      }
+  /**
+   * What a power failure leaves: per file what was synced, plus as much of the rest as `keep` says (it is told the number of unsynced
+   * bytes). The process that used this disk may live on as a ghost; it cannot touch the survivor.
+   */
+  afterCrash(keep: (unsyncedBytes: number) => number = () => 0): MemoryDisk {
+    const survivor = new MemoryDisk();
+    for (const [path, file] of this.#files) {
+      if (!file.nameIsDurable) continue;
       const unsynced = Math.max(0, file.bytes.length - file.synced.length);
-      const length = file.synced.length + Math.min(unsynced, keep(unsynced));
-      const survivor = new Node();
-      survivor.bytes = Buffer.concat([file.synced, file.bytes.subarray(file.synced.length, length)]);
-      survivor.synced = Buffer.from(survivor.bytes);
-      survivor.nameIsDurable = true;
-      this.#files.set(path, survivor);
+      const kept = file.synced.length + Math.min(unsynced, keep(unsynced));
+      survivor.put(path, Buffer.concat([file.synced, file.bytes.subarray(file.synced.length, kept)]));
     }
+    return survivor;
   }
 
   /** A copy of everything as it is now, for trying several ends of one story. */
