@@ -1,0 +1,372 @@
+/**
+ * One instance without its endpoint: database, log, snapshots, replication and housekeeping, composed over a host.
+ *
+ *   open: recover -> new generation unless the log proves that nothing published is lost -> log -> replication
+ *   run:  commands write into `database` and call `wake`; peers' batches arrive through replication; both end in the one log
+ *   stop: links closed -> log flushed, clean marker
+ *
+ * The real process (main.ts) puts the RESP endpoint on top; the simulation runs exactly this on a simulated host.
+ *
+ * Invariant: nothing is published under a generation that is not on disk; a merge's MERGE frame is in the log before anything that came after it.
+ */
+import { FRAME, readU32 } from '../crdt/frame.ts';
+import { Database } from '../database/database.ts';
+import { Maintenance, EXPIRY_SAMPLE_KEYS } from '../database/maintenance.ts';
+import type { Host, Timer } from '../host/host.ts';
+import { Replication } from '../replication/replication.ts';
+import type { ReplicationLinkStatus } from '../replication/link-health.ts';
+import type { ReplicationLimits } from '../replication/limits.ts';
+import { EMPTY_LOG, Log, type LogPersistence } from '../storage/log.ts';
+import { recover, type Recovery, type SnapshotSink } from '../storage/recovery.ts';
+import { Snapshotter } from '../storage/snapshotter.ts';
+import type { InstanceConfig, InstanceStatus } from './config.ts';
+import * as limits from './limits.ts';
+import type { Logger } from './logger.ts';
+import { ReplicationDatabase, ReplicationLog } from './replication-view.ts';
+import { createSpools } from './spools.ts';
+
+export interface PeerMessage {
+  readonly sharded: boolean;
+  readonly channel: Uint8Array;
+  readonly message: Uint8Array;
+}
+
+export interface EngineOptions {
+  readonly host: Host;
+  readonly config: InstanceConfig;
+  readonly log: Logger;
+  /** Something failed that only a restart can mend; the process should end with this reason. */
+  readonly onFatal: (reason: string) => void;
+  /** A client of another instance published. */
+  readonly onPeerMessage?: (message: PeerMessage) => void;
+  /** Writes may go on after a full sync was merged. */
+  readonly onWritesReleased?: () => void;
+  readonly replicationLimits?: ReplicationLimits;
+  /** Smaller ones suit the simulation, bytes. */
+  readonly arenaSegmentBytes?: number;
+  readonly logChunkBytes?: number;
+  readonly logSegmentBytes?: number;
+}
+
+export class Engine {
+  readonly database: Database;
+  readonly log: Log;
+  readonly replication: Replication;
+  readonly #options: EngineOptions;
+  readonly #host: Host;
+  readonly #recovery: Recovery | null;
+  readonly #snapshotter: Snapshotter | null;
+  readonly #maintenance: Maintenance;
+  readonly #startedAtMs: number;
+  /** When each peer's link was last seen streaming, by monotonic clock. */
+  readonly #streamedAtMs = new Map<number, number>();
+  #config: InstanceConfig;
+  #timers: Timer[] = [];
+  #snapshotDue = false;
+  #stopped = false;
+
+  /** Recovers what is on disk and goes on from there. Throws a CrdbError when it cannot. */
+  static async open(options: EngineOptions): Promise<Engine> {
+    const { host, config } = options;
+    const database = new Database({
+      instance: config.instanceId,
+      generation: 0,
+      random: () => host.random.uint32(),
+      memoryBytesMax: config.memoryBytesMax,
+      ...(options.arenaSegmentBytes === undefined ? {} : { segmentBytes: options.arenaSegmentBytes }),
+      ...(options.logChunkBytes === undefined ? {} : { logChunkBytes: options.logChunkBytes }),
+    });
+    database.setTime(host.clock.nowMs());
+    const recovery = config.persistence.kind === 'disabled' ? null : await recoverInto(database, options);
+    const log = await Log.open(
+      {
+        disk: host.disk,
+        clock: host.clock,
+        directory: config.dataDirectory,
+        buffer: database.log,
+        origins: database.origins,
+        vector: () => database.vector,
+        persistence: logPersistence(config),
+        manifest: recovery?.manifest ?? null,
+        backlogBytesMax: config.backlogBytesMax,
+        ...(options.logSegmentBytes === undefined ? {} : { segmentBytes: options.logSegmentBytes }),
+        onFatal: (error) => options.onFatal(`the log cannot be written: ${error.message}`),
+        onSlowSync: (ms) => options.log('info', `fsync is slow: ${Math.round(ms)} ms, replies may wait for it`),
+      },
+      recovery?.log ?? EMPTY_LOG,
+    );
+    const engine = new Engine(options, database, log, recovery);
+    await engine.#beginGeneration();
+    return engine;
+  }
+
+  private constructor(options: EngineOptions, database: Database, log: Log, recovery: Recovery | null) {
+    const { host, config } = options;
+    this.#options = options;
+    this.#host = host;
+    this.#config = config;
+    this.#recovery = recovery;
+    this.database = database;
+    this.log = log;
+    this.#maintenance = new Maintenance(database);
+    this.#startedAtMs = host.clock.monotonicMs();
+    this.#snapshotter = recovery === null ? null : this.#createSnapshotter(recovery);
+    const replicationLog = new ReplicationLog(log);
+    const replicationDatabase = new ReplicationDatabase(database, (vectorBefore, snapshotVector) => {
+      log.noteMerge({ file: replicationLog.mergingFile, vectorBefore, snapshotVector });
+      // The spool stays until a snapshot of our own makes it superfluous.
+      this.#snapshotDue = true;
+    });
+    this.replication = new Replication({
+      guid: config.guid,
+      secret: () => this.#config.replicationSecret,
+      clock: host.clock,
+      random: host.random,
+      network: host.network,
+      database: replicationDatabase,
+      log: replicationLog,
+      spool: createSpools({ disk: host.disk, directory: config.dataDirectory, log, inMemory: recovery === null }),
+      events: {
+        onOwnLoss: () => this.#loseGeneration(),
+        onPublish: (message) => options.onPeerMessage?.(message),
+        onFatal: options.onFatal,
+        onLog: options.log,
+      },
+      ...(options.replicationLimits === undefined ? {} : { limits: options.replicationLimits }),
+    });
+    log.onPublishable = () => {
+      this.replication.notePublishable();
+      this.replication.noteDurable();
+    };
+    // Not at once: the merge's frame must be in the log before the first write that follows it.
+    database.onWritesReleased = () => host.clock.soon(() => options.onWritesReleased?.());
+  }
+
+  /** Starts replication and housekeeping. */
+  start(): void {
+    const { clock } = this.#host;
+    this.replication.start(this.#config.peers);
+    this.#timers = [
+      clock.every(limits.EXPIRY_PERIOD_MS, () => this.#expire()),
+      clock.every(limits.HOUSEKEEPING_PERIOD_MS, () => this.#keepHouse()),
+    ];
+  }
+
+  get config(): InstanceConfig {
+    return this.#config;
+  }
+
+  /** Reads the clock: once per event-loop turn, before commands run. */
+  enterTurn(): void {
+    this.database.setTime(this.#host.clock.nowMs());
+  }
+
+  /** Something was committed: the log and the feeds learn of it. */
+  wake(): void {
+    this.log.wake();
+  }
+
+  /** Takes over a new configuration: peers, secrets, limits. */
+  configure(config: InstanceConfig): void {
+    this.#config = config;
+    this.database.memoryBytesMax = config.memoryBytesMax;
+    this.replication.configure(config.peers);
+  }
+
+  /** Stops pulling, from one peer or all. */
+  pause(from?: number): void {
+    this.#setPaused(true, from);
+  }
+
+  resume(from?: number): void {
+    this.#setPaused(false, from);
+  }
+
+  links(): ReplicationLinkStatus[] {
+    return this.replication.status();
+  }
+
+  status(pid: number, replicationId: string): InstanceStatus {
+    return {
+      guid: this.#config.guid,
+      instanceId: this.#config.instanceId,
+      pid,
+      state: 'ready',
+      replicationId,
+      offset: this.database.vector.get(this.database.self.index),
+      keys: this.database.keyCount,
+      usedMemoryBytes: this.database.usedMemoryBytes,
+      uptimeSeconds: Math.floor((this.#host.clock.monotonicMs() - this.#startedAtMs) / 1000),
+      links: this.links(),
+    };
+  }
+
+  /** Takes a snapshot now; resolves when it counts. Nothing happens where nothing is persisted. */
+  async snapshot(): Promise<void> {
+    if (this.#snapshotter === null || this.database.writesHeld) return;
+    if (!this.#snapshotter.running && this.database.isSnapshotting) return;
+    this.#snapshotDue = false;
+    await this.#snapshotter.run();
+  }
+
+  /** Ends cleanly: the next start goes on with the same generation. */
+  async stop(): Promise<void> {
+    if (this.#stopped) return;
+    this.#stopped = true;
+    for (const timer of this.#timers) timer.cancel();
+    this.replication.stop();
+    this.database.commit();
+    if (this.#snapshotter !== null && this.#config.persistence.kind === 'snapshot' && !this.database.writesHeld) {
+      await this.#snapshotter.run();
+    }
+    await this.log.close();
+  }
+
+  // ---------------------------------------------------------------- generations
+
+  async #beginGeneration(): Promise<void> {
+    const recovery = this.#recovery;
+    if (recovery === null) {
+      this.#startGeneration(this.#nextGeneration(0));
+      return;
+    }
+    const { generation } = recovery.manifest.current;
+    if (recovery.cutBytes > 0) {
+      this.#options.log('info', `log tail cut: ${recovery.cutBytes} bytes were written only in part`);
+    }
+    if (recovery.keepsGeneration && generation > 0) {
+      this.database.resumeGeneration(generation);
+      this.database.observeHlc(recovery.hlcMax);
+      return;
+    }
+    const next = this.#nextGeneration(generation);
+    await recovery.manifest.update({ generation: next });
+    if (!recovery.fresh) this.#options.log('info', `new generation ${next}: the last run did not end cleanly`);
+    this.database.observeHlc(recovery.hlcMax);
+    this.#startGeneration(next);
+  }
+
+  /** A peer has more of our current generation than we do: we were restored from an old copy. */
+  #loseGeneration(): void {
+    const next = this.#nextGeneration(this.database.self.generation);
+    this.#startGeneration(next);
+    this.#recovery?.manifest.update({ generation: next }).catch((error: unknown) => {
+      this.#options.onFatal(`the manifest cannot be written: ${String(error)}`);
+    });
+  }
+
+  #startGeneration(generation: number): void {
+    this.database.commit();
+    this.database.startGeneration(generation, 0);
+    this.log.wake();
+  }
+
+  /** Later than every generation of this instance that anything here has heard of. */
+  #nextGeneration(after: number): number {
+    const { origins, self } = this.database;
+    let latest = Math.max(after, self.generation);
+    for (let i = 0; i < origins.count; i++) {
+      const origin = origins.at(i);
+      if (origin.instance === self.instance) latest = Math.max(latest, origin.generation);
+    }
+    return Math.max(Math.floor(this.#host.clock.nowMs() / 1000), latest + 1);
+  }
+
+  // ---------------------------------------------------------------- housekeeping
+
+  #setPaused(paused: boolean, from: number | undefined): void {
+    const peers = this.#config.peers.map((peer) => (from === undefined || peer.id === from ? { ...peer, paused } : peer));
+    this.#config = { ...this.#config, peers };
+    if (paused) this.replication.pause(from);
+    else this.replication.resume(from);
+  }
+
+  #createSnapshotter(recovery: Recovery): Snapshotter {
+    const { host, config } = this.#options;
+    const { persistence } = config;
+    return new Snapshotter({
+      disk: host.disk,
+      clock: host.clock,
+      directory: config.dataDirectory,
+      log: this.log,
+      manifest: recovery.manifest,
+      policy: persistence.kind === 'snapshot' ? persistence : { kind: 'aof' },
+      vector: () => this.database.vector,
+      beginSnapshot: () => this.database.beginSnapshot(),
+    });
+  }
+
+  #expire(): void {
+    const { database } = this;
+    if (database.writesHeld || database.writer.isOpen) return;
+    const { clock } = this.#host;
+    this.enterTurn();
+    const { keyspace } = database;
+    keyspace.keyMaps.continueResize(keyspace.keys, limits.RESIZE_BUCKETS);
+    const until = clock.monotonicMs() + limits.EXPIRY_BUDGET_MS;
+    const mayExpireFor = (instance: number): boolean => this.#mayExpireFor(instance);
+    let removed: number;
+    let steps = 0;
+    do {
+      removed = this.#maintenance.expireStep(mayExpireFor);
+      steps++;
+    } while (removed * 4 > EXPIRY_SAMPLE_KEYS && (steps % limits.EXPIRY_STEPS_PER_LOOK !== 0 || clock.monotonicMs() < until));
+    if (database.log.end !== this.log.writtenPosition) this.log.wake();
+  }
+
+  /** The owner itself, or the smallest connected instance once the owner has been gone for long. */
+  #mayExpireFor(owner: number): boolean {
+    const self = this.#config.instanceId;
+    if (owner === self) return true;
+    const now = this.#host.clock.monotonicMs();
+    const isGone = (id: number): boolean => now - (this.#streamedAtMs.get(id) ?? this.#startedAtMs) > limits.EXPIRY_TAKEOVER_MS;
+    const { peers } = this.#config;
+    const owning = peers.find((peer) => peer.id === owner);
+    if (owning !== undefined && (owning.paused || !isGone(owner))) return false;
+    return peers.every((peer) => peer.id > self || peer.id === owner || isGone(peer.id));
+  }
+
+  #keepHouse(): void {
+    const now = this.#host.clock.monotonicMs();
+    for (const link of this.links()) if (link.state === 'streaming') this.#streamedAtMs.set(link.from, now);
+    this.enterTurn();
+    this.#maintenance.collectStep(this.replication.stableVector(), limits.COLLECT_KEYS);
+    const snapshotter = this.#snapshotter;
+    if (snapshotter === null || this.database.writesHeld || this.database.isSnapshotting) return;
+    if (!this.#snapshotDue && !snapshotter.wanted()) return;
+    this.snapshot().catch((error: unknown) => this.#options.log('error', `snapshot failed: ${String(error)}`));
+  }
+}
+
+function logPersistence(config: InstanceConfig): LogPersistence {
+  const { persistence } = config;
+  return persistence.kind === 'aof' ? persistence : { kind: persistence.kind };
+}
+
+async function recoverInto(database: Database, options: EngineOptions): Promise<Recovery> {
+  const { host, config } = options;
+  const merge = (): SnapshotSink => {
+    const merger = database.beginMerge();
+    return {
+      feed: (bytes) => merger.feed(bytes),
+      finish: () => {
+        while (!merger.step(Infinity));
+      },
+    };
+  };
+  return recover({
+    disk: host.disk,
+    directory: config.dataDirectory,
+    origins: database.origins,
+    guid: config.guid,
+    instanceId: config.instanceId,
+    target: {
+      onSnapshot: merge,
+      onMerge: merge,
+      onFrame: (bytes, start, end) => {
+        if (bytes[start + 4] === FRAME.generation) database.resumeGeneration(readU32(bytes, start + 5));
+        else database.replayBatch(bytes, start, end);
+      },
+    },
+  });
+}

@@ -1,0 +1,18 @@
+/** Periods and budgets of an instance's own housekeeping. */
+
+/** How often expired keys are looked for, ms. */
+export const EXPIRY_PERIOD_MS = 100;
+/** Time an expiry cycle may take, ms. */
+export const EXPIRY_BUDGET_MS = 2;
+/** Expiry steps between looks at the clock. */
+export const EXPIRY_STEPS_PER_LOOK = 8;
+/** An instance whose link has been down that long no longer owns its expiries, ms. */
+export const EXPIRY_TAKEOVER_MS = 10_000;
+/** How often stable leftovers are collected and snapshots are considered, ms. */
+export const HOUSEKEEPING_PERIOD_MS = 1000;
+/** Keys looked at per collection step. */
+export const COLLECT_KEYS = 5000;
+/** Buckets moved per expiry period while a table resizes and nobody writes. */
+export const RESIZE_BUCKETS = 2000;
+/** The log file counts as behind when so many bytes wait for it; writes are then held back. */
+export const UNWRITTEN_BYTES_MAX = 256 * 1024 * 1024;
