@@ -85,6 +85,11 @@ export class ToyInstance {
   readonly recovered: Buffer[] = [];
   readonly fatal: Error[] = [];
   log: Log | null = null;
+  readonly #directory: string;
+
+  constructor(directory = DIRECTORY) {
+    this.#directory = directory;
+  }
 
   /** Commits a batch of an origin; returns its frame. */
   commit(instance: number, effects: Uint8Array, generation = 7): Buffer {
@@ -119,7 +124,7 @@ export class ToyInstance {
     };
     const recovery = await recover({
       disk,
-      directory: DIRECTORY,
+      directory: this.#directory,
       origins: this.origins,
       guid: GUID,
       instanceId: 1,
@@ -142,7 +147,7 @@ export class ToyInstance {
         ...options,
         disk,
         clock,
-        directory: DIRECTORY,
+        directory: this.#directory,
         buffer: this.buffer,
         origins: this.origins,
         vector: () => this.vector,
