@@ -22,7 +22,6 @@ import { Snapshotter } from '../storage/snapshotter.ts';
 import type { InstanceConfig, InstanceStatus } from './config.ts';
 import * as limits from './limits.ts';
 import type { Logger } from './logger.ts';
-import { ReplicationDatabase, ReplicationLog } from './replication-view.ts';
 import { createSpools } from './spools.ts';
 
 export interface PeerMessage {
@@ -111,33 +110,28 @@ export class Engine {
     this.#maintenance = new Maintenance(database);
     this.#startedAtMs = host.clock.monotonicMs();
     this.#snapshotter = recovery === null ? null : this.#createSnapshotter(recovery);
-    const replicationLog = new ReplicationLog(log);
-    const replicationDatabase = new ReplicationDatabase(database, (vectorBefore, snapshotVector) => {
-      log.noteMerge({ file: replicationLog.mergingFile, vectorBefore, snapshotVector });
-      // The spool stays until a snapshot of our own makes it superfluous.
-      this.#snapshotDue = true;
-    });
     this.replication = new Replication({
       guid: config.guid,
       secret: () => this.#config.replicationSecret,
       clock: host.clock,
       random: host.random,
       network: host.network,
-      database: replicationDatabase,
-      log: replicationLog,
+      database,
+      log,
       spool: createSpools({ disk: host.disk, directory: config.dataDirectory, log, inMemory: recovery === null }),
       events: {
         onOwnLoss: () => this.#loseGeneration(),
+        // The spool stays until a snapshot of our own makes it superfluous.
+        onMerged: () => {
+          this.#snapshotDue = true;
+        },
         onPublish: (message) => options.onPeerMessage?.(message),
         onFatal: options.onFatal,
         onLog: options.log,
       },
       ...(options.replicationLimits === undefined ? {} : { limits: options.replicationLimits }),
     });
-    log.onPublishable = () => {
-      this.replication.notePublishable();
-      this.replication.noteDurable();
-    };
+    log.onPublishable = () => this.replication.notePublishable();
     // Not at once: the merge's frame must be in the log before the first write that follows it.
     database.onWritesReleased = () => host.clock.soon(() => options.onWritesReleased?.());
   }
@@ -275,7 +269,9 @@ export class Engine {
   // ---------------------------------------------------------------- housekeeping
 
   #setPaused(paused: boolean, from: number | undefined): void {
-    const peers = this.#config.peers.map((peer) => (from === undefined || peer.id === from ? { ...peer, paused } : peer));
+    const peers = this.#config.peers.map((peer) =>
+      from === undefined || peer.id === from ? { ...peer, paused } : peer,
+    );
     this.#config = { ...this.#config, peers };
     if (paused) this.replication.pause(from);
     else this.replication.resume(from);
@@ -310,7 +306,10 @@ export class Engine {
     do {
       removed = this.#maintenance.expireStep(mayExpireFor);
       steps++;
-    } while (removed * 4 > EXPIRY_SAMPLE_KEYS && (steps % limits.EXPIRY_STEPS_PER_LOOK !== 0 || clock.monotonicMs() < until));
+    } while (
+      removed * 4 > EXPIRY_SAMPLE_KEYS &&
+      (steps % limits.EXPIRY_STEPS_PER_LOOK !== 0 || clock.monotonicMs() < until)
+    );
     if (database.log.end !== this.log.writtenPosition) this.log.wake();
   }
 
@@ -319,7 +318,8 @@ export class Engine {
     const self = this.#config.instanceId;
     if (owner === self) return true;
     const now = this.#host.clock.monotonicMs();
-    const isGone = (id: number): boolean => now - (this.#streamedAtMs.get(id) ?? this.#startedAtMs) > limits.EXPIRY_TAKEOVER_MS;
+    const isGone = (id: number): boolean =>
+      now - (this.#streamedAtMs.get(id) ?? this.#startedAtMs) > limits.EXPIRY_TAKEOVER_MS;
     const { peers } = this.#config;
     const owning = peers.find((peer) => peer.id === owner);
     if (owning !== undefined && (owning.paused || !isGone(owner))) return false;
