@@ -109,7 +109,7 @@ export class Feeds implements FeedOwner {
 
   queueSnapshot(feed: FeedDriver): void {
     this.#snapshotQueue.push(feed);
-    if (this.#snapshotQueue[0] === feed) this.#deps.clock.soon(() => feed.step({ type: 'snapshot-turn' }));
+    if (this.#snapshotQueue[0] === feed) this.#grantSnapshot(feed);
   }
 
   freeSnapshot(feed: FeedDriver): void {
@@ -117,7 +117,17 @@ export class Feeds implements FeedOwner {
     if (index < 0) return;
     this.#snapshotQueue.splice(index, 1);
     const next = this.#snapshotQueue[0];
-    if (index === 0 && next) this.#deps.clock.soon(() => next.step({ type: 'snapshot-turn' }));
+    if (index === 0 && next) this.#grantSnapshot(next);
+  }
+
+  /** In a later turn, and when the database can: the disk's snapshot and a merge come first. */
+  #grantSnapshot(feed: FeedDriver): void {
+    const { clock, database, limits } = this.#deps;
+    clock.soon(() => {
+      if (this.#snapshotQueue[0] !== feed) return;
+      if (!database.isSnapshotting && !database.writesHeld) return feed.step({ type: 'snapshot-turn' });
+      clock.after(limits.snapshotRetryMs, () => this.#grantSnapshot(feed));
+    });
   }
 
   onClosed(feed: FeedDriver): void {

@@ -1,11 +1,12 @@
 /**
- * The pulling side of a full sync: pieces of a snapshot -> spool on disk -> MERGE in the log -> merge into the live data.
+ * The pulling side of a full sync: pieces of a snapshot -> spool on disk -> merge into the live data -> MERGE in the log.
  *
  * Why a spool: a merge holds writes, so it must not depend on a peer that may vanish half-way; and recovery needs the bytes, since the log
- * only names them. Until MERGE is in the log a crash or a broken connection leaves nothing behind; from then on the merge is finished, by this
- * process or by recovery.
+ * only names them. Until MERGE is in the log, a crash or a broken connection leaves nothing behind: the spool is removed, and a merge half
+ * done was in memory only. From then on recovery repeats the merge at that place in the log.
  *
- * Invariant: MERGE is appended and the merge begins in one event-loop turn, so no batch lies between them.
+ * Invariant: between the beginning of the merge and MERGE nothing is applied, by nobody; MERGE is noted in the turn in which the merge becomes
+ * complete.
  */
 import type { Clock } from '../host/host.ts';
 import type { ReplicationLimits } from './limits.ts';
@@ -20,35 +21,32 @@ export interface FullSyncDependencies {
 }
 
 export interface FullSyncEvents {
-  /** Less than half of the limit is on its way to the disk: reading may go on. */
+  /** The disk has caught up: reading may go on. */
   onRoom(): void;
   /** All of it is on disk. */
   onSpooled(): void;
   onMerged(): void;
   /** The spool could not be written: nothing has happened yet. */
   onFailed(message: string): void;
-  /** The spool could not be read back: the merge stands still, only a restart can finish it. */
+  /** The merge cannot be finished; only a restart, from the state before it, helps. */
   onFatal(message: string): void;
 }
 
 export class FullSync {
   readonly #deps: FullSyncDependencies;
   readonly #events: FullSyncEvents;
-  readonly #file: Promise<SpoolFile>;
-  #writing: Promise<void>;
-  #pendingBytes = 0;
+  readonly #file: SpoolFile;
   #isAborted = false;
   #isMerging = false;
   #isMerged = false;
 
-  constructor(deps: FullSyncDependencies, events: FullSyncEvents) {
+  constructor(from: number, deps: FullSyncDependencies, events: FullSyncEvents) {
     this.#deps = deps;
     this.#events = events;
-    this.#file = deps.spool.create();
-    this.#writing = this.#file.then(
-      () => undefined,
-      (error: unknown) => this.#fail(error),
-    );
+    this.#file = deps.spool.create(from);
+    this.#file.onDrain = () => {
+      if (!this.#isAborted) events.onRoom();
+    };
   }
 
   get isMerging(): boolean {
@@ -57,80 +55,63 @@ export class FullSync {
 
   /** Takes a piece (copied). False: the disk is behind, wait for `onRoom`. */
   receive(piece: Uint8Array): boolean {
-    const { limits } = this.#deps;
-    const bytes = piece.slice();
-    this.#pendingBytes += bytes.length;
-    this.#write(async (file) => {
-      await file.append(bytes);
-      const wasFull = this.#pendingBytes >= limits.spoolPendingBytesMax / 2;
-      this.#pendingBytes -= bytes.length;
-      if (wasFull && this.#pendingBytes < limits.spoolPendingBytesMax / 2) this.#events.onRoom();
-    });
-    return this.#pendingBytes < limits.spoolPendingBytesMax;
+    return this.#file.append(piece);
   }
 
   /** The snapshot is complete: makes it durable. */
   finish(): void {
-    this.#write(async (file) => {
-      await file.finish();
-      if (!this.#isAborted) this.#events.onSpooled();
-    });
+    this.#file.finish().then(
+      () => {
+        if (!this.#isAborted) this.#events.onSpooled();
+      },
+      (error: unknown) => {
+        if (!this.#isAborted) this.#events.onFailed(`the snapshot cannot be kept: ${describeError(error)}`);
+      },
+    );
   }
 
-  /** Begins the merge; from here on it cannot be aborted. To be called once, after `onSpooled`. */
+  /** Begins the merge at once; from here on it cannot be aborted. To be called once, after `onSpooled`. */
   merge(): void {
     this.#isMerging = true;
-    this.#write((file) => this.#merge(file));
+    this.#merge().catch((error: unknown) =>
+      this.#events.onFatal(`the snapshot ${this.#file.file} cannot be merged: ${describeError(error)}`),
+    );
   }
 
   /** Leaves nothing behind. Without effect once the merge has begun. */
   abort(): void {
     if (this.#isAborted || this.#isMerging) return;
     this.#isAborted = true;
-    this.#writing = this.#writing
-      .then(() => this.#file)
-      .then((file) => file.discard())
-      .catch(() => undefined);
+    this.#file.discard().catch(() => undefined);
   }
 
-  #write(job: (file: SpoolFile) => Promise<void>): void {
-    this.#writing = this.#writing
-      .then(() => this.#file)
-      .then((file) => (this.#isAborted ? undefined : job(file)))
-      .catch((error: unknown) => this.#fail(error));
-  }
-
-  async #merge(file: SpoolFile): Promise<void> {
-    const { database, log, limits } = this.#deps;
-    log.noteMerge(file.name);
+  async #merge(): Promise<void> {
+    const { database, log } = this.#deps;
+    const vectorBefore = database.vector.clone();
     const merge = database.beginMerge();
-    let position = 0;
-    for (;;) {
-      const bytes = await file.read(position, limits.spoolReadBytes);
-      if (bytes.length === 0) break;
-      position += bytes.length;
+    for (let bytes = await this.#file.next(); bytes !== null; bytes = await this.#file.next()) {
       await this.#feed(merge, bytes);
     }
     while (!this.#isMerged) {
       this.#stepUntilTurnEnds(merge);
       if (!this.#isMerged) await this.#nextTurn();
     }
-    await file.close();
+    log.noteMerge({ file: this.#file.file, vectorBefore, snapshotVector: merge.vector ?? vectorBefore });
     this.#isMerging = false;
     this.#events.onMerged();
   }
 
+  /** Joins a slice of the stream. The sweep that completes the merge comes after all of it. */
   async #feed(merge: MergePort, bytes: Uint8Array): Promise<void> {
     const { clock, database, limits } = this.#deps;
     let turnEndsAtMs = 0;
     for (let at = 0; at < bytes.length; at += limits.mergePieceBytes) {
       if (clock.monotonicMs() >= turnEndsAtMs) {
-        if (at > 0) await this.#nextTurn();
+        await this.#nextTurn();
         database.setTime(clock.nowMs());
         turnEndsAtMs = clock.monotonicMs() + limits.mergeTurnMs;
       }
       merge.feed(bytes.subarray(at, at + limits.mergePieceBytes));
-      this.#isMerged = merge.step(limits.mergeRecordsPerStep);
     }
   }
 
@@ -146,10 +127,6 @@ export class FullSync {
   #nextTurn(): Promise<void> {
     return new Promise((resolve) => this.#deps.clock.soon(resolve));
   }
-
-  #fail(error: unknown): void {
-    const message = error instanceof Error ? error.message : String(error);
-    if (this.#isMerging) this.#events.onFatal(`the snapshot that is being merged cannot be read: ${message}`);
-    else if (!this.#isAborted) this.#events.onFailed(`the snapshot cannot be kept: ${message}`);
-  }
 }
+
+const describeError = (error: unknown): string => (error instanceof Error ? error.message : String(error));

@@ -59,10 +59,9 @@ export const REPLICATION_LIMITS = {
   snapshotPieceBytes: 64 * KIB,
   /** A peer that takes no more of a snapshot for this long gives way to the next. */
   snapshotStallMs: 60_000,
-  /** Received snapshot bytes on their way to the disk; reading stops at it. */
-  spoolPendingBytesMax: 4 * MIB,
-  spoolReadBytes: 256 * KIB,
-  /** Merging: fed in pieces so small that `mergeRecordsPerStep` records always use one up. */
+  /** While the database cannot begin a snapshot (another is read, a merge runs) a feed asks again. */
+  snapshotRetryMs: 50,
+  /** Merging: bytes between two looks at the clock, records per step of the sweep. */
   mergePieceBytes: 16 * KIB,
   mergeRecordsPerStep: 1024,
   mergeTurnMs: 2,

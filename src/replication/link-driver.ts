@@ -7,6 +7,7 @@
  *
  * Invariant: frames of a link are handled strictly in order, and none after its connection was given up.
  */
+import { AssertionError } from '../base/assert.ts';
 import { FRAME, FRAME_HEADER_BYTES } from '../crdt/frame.ts';
 import { VersionVector } from '../crdt/version-vector.ts';
 import type { Clock, Connection, Network, Random, Timer } from '../host/host.ts';
@@ -288,9 +289,15 @@ export class LinkDriver {
       this.#keepEarly(bytes, start, end);
       return false;
     }
-    const outcome = database.applyBatch(bytes, start, end);
-    if (outcome === 'early') this.#keepEarly(bytes, start, end);
-    return outcome === 'applied';
+    try {
+      const outcome = database.applyBatch(bytes, start, end);
+      if (outcome === 'early') this.#keepEarly(bytes, start, end);
+      return outcome === 'applied';
+    } catch (error) {
+      if (error instanceof AssertionError || !(error instanceof Error)) throw error;
+      this.step({ type: 'failed', message: `a batch cannot be applied: ${error.message}`, permanent: true });
+      return false;
+    }
   }
 
   #keepEarly(bytes: Uint8Array, start: number, end: number): void {
@@ -386,7 +393,7 @@ export class LinkDriver {
   #openSpool(): void {
     const { syncer, events } = this.#deps;
     this.early.clear();
-    const fullSync = new FullSync(this.#deps, {
+    const fullSync = new FullSync(this.peer.id, this.#deps, {
       onRoom: () => {
         if (fullSync === this.#fullSync && this.machine.stage === 'full-sync') this.release(HOLD.spool);
       },
@@ -395,6 +402,7 @@ export class LinkDriver {
       },
       onMerged: () => {
         this.#fullSync = null;
+        events.onMerged();
         syncer.freeFullSyncSlot(this);
         this.step({ type: 'merged' });
         syncer.onVectorMoved(this);

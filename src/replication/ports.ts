@@ -19,22 +19,28 @@ export interface LogPort {
   readonly endPosition: number;
   /** Bytes before it may leave the process. On a frame's boundary. */
   readonly publishPosition: number;
-  /** Bytes before it survive a power failure. Stays 0 where there is no file. */
-  readonly durablePosition: number;
-  /** Per origin the highest seq whose batch the log may no longer hold: everything above it is there. */
+  /** What survives a power failure. Live: not kept without a copy. */
+  readonly durableVector: VersionVector;
+  /** Per origin the highest seq whose batch the log may no longer hold: everything above it is there. Live. */
   readonly floor: VersionVector;
+  /** Something was applied; to be called once per turn. */
+  wake(): void;
   /**
    * Frames from `position`, which is a frame's beginning or inside a frame that an earlier read cut. At most `bytesMax` bytes, at least one; a
    * frame's first 32 bytes are never cut except by `bytesMax`. null: no longer held. The bytes stay unchanged as long as somebody holds them.
    */
   read(position: number, bytesMax: number): Buffer | null | Promise<Buffer | null>;
-  /** Where to begin so that every batch of these origins above `have` follows. */
+  /** Where to begin so that every batch of these origins above `have` follows; maybe earlier. */
   locate(have: VersionVector, origins: readonly number[]): LogLocation;
   /** Asks that bytes from `position` on be kept for this holder, as far as the limits allow. Replaces the holder's earlier wish. */
   retain(holder: string, position: number): void;
   release(holder: string): void;
-  /** Appends a MERGE frame with this name, before it returns: the merge begins in the same turn. */
-  noteMerge(spoolName: string): void;
+  /** A merge is complete; called in the turn in which it became so, before anything else is applied. `file`: the spool's name. */
+  noteMerge(merge: {
+    readonly file: string;
+    readonly vectorBefore: VersionVector;
+    readonly snapshotVector: VersionVector;
+  }): void;
 }
 
 /** The state at one moment, as a stream of bytes. */
@@ -47,7 +53,9 @@ export interface SnapshotPort {
 }
 
 export interface MergePort {
-  /** The bytes are used before it returns. */
+  /** What the snapshot contains; null until its beginning was fed. */
+  readonly vector: VersionVector | null;
+  /** The bytes are used before it returns. Throws when they are no snapshot. */
   feed(bytes: Uint8Array): void;
   /** Works on; true when the merge is complete. */
   step(recordsMax: number): boolean;
@@ -58,29 +66,33 @@ export interface DatabasePort {
   readonly vector: VersionVector;
   readonly self: { readonly instance: number; readonly generation: number; readonly index: number };
   readonly writesHeld: boolean;
+  /** Somebody reads a snapshot already, a feed or the disk: there is one at a time. */
+  readonly isSnapshotting: boolean;
   setTime(nowMs: number): void;
+  /** Throws on bytes that are no batch. */
   applyBatch(bytes: Uint8Array, start: number, end: number): 'applied' | 'covered' | 'early';
   beginSnapshot(): SnapshotPort;
   beginMerge(): MergePort;
 }
 
-/** A snapshot that is being received. Until `noteMerge` names it, it does not exist: a restart removes it. */
+/** A snapshot that is being received. Until the log's MERGE names it, it does not exist: a restart removes it. */
 export interface SpoolFile {
-  readonly name: string;
-  /** The bytes stay unchanged until the promise settles. */
-  append(bytes: Uint8Array): Promise<void>;
-  /** Settles when all of it is on disk. */
+  /** Its name for the MERGE frame; empty when it is in memory only. */
+  readonly file: string;
+  /** Copies the bytes. False: the disk is behind, wait for `onDrain`. */
+  append(bytes: Uint8Array): boolean;
+  /** Settles when all of it is on disk; rejects when any of it could not be written. */
   finish(): Promise<void>;
-  /** Up to `bytesMax` bytes; none at the end. */
-  read(position: number, bytesMax: number): Promise<Uint8Array>;
-  /** Reading is done; the file stays. */
-  close(): Promise<void>;
+  /** The next slice, from the beginning on; null at the end. After `finish`. */
+  next(): Promise<Uint8Array | null>;
   /** Nothing stays. */
   discard(): Promise<void>;
+  onDrain: () => void;
 }
 
 export interface SpoolPort {
-  create(): Promise<SpoolFile>;
+  /** For a full sync from this instance. */
+  create(from: number): SpoolFile;
 }
 
 /** What replication tells its instance. */
@@ -92,6 +104,8 @@ export interface ReplicationEvents {
   onOwnLoss(seqSeen: number): void;
   /** A client's message from another instance. The bytes are valid during the call only. */
   onPublish(message: { readonly sharded: boolean; readonly channel: Uint8Array; readonly message: Uint8Array }): void;
+  /** A full sync was merged and is in the log. */
+  onMerged(): void;
   /** Only a restart helps: the process must stop with this reason. Recovery finishes what had begun. */
   onFatal(reason: string): void;
   /** One line for the log, event first. */

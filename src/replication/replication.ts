@@ -6,7 +6,6 @@ import type { VersionVector } from '../crdt/version-vector.ts';
 import type { Clock, Connection, Network, Random } from '../host/host.ts';
 import type { PeerConfig } from '../instance/config.ts';
 import { Acks } from './acks.ts';
-import { DurableVector } from './durable-vector.ts';
 import { Feeds } from './feeds.ts';
 import type { ReplicationLinkStatus } from './link-health.ts';
 import { REPLICATION_LIMITS, type ReplicationLimits } from './limits.ts';
@@ -41,7 +40,6 @@ export class Replication {
     const deps = { ...dependencies, limits: dependencies.limits ?? REPLICATION_LIMITS };
     const { database, log } = deps;
     this.#deps = deps;
-    const durable = new DurableVector(database, log);
     this.acks = new Acks(database);
     this.#feeds = new Feeds({
       ...deps,
@@ -53,11 +51,11 @@ export class Replication {
     });
     this.#syncer = new Syncer({
       ...deps,
-      readAck: () => ({ applied: database.vector, durable: durable.vector }),
+      readAck: () => ({ applied: database.vector, durable: log.durableVector }),
       checkOwnLoss: (vector) => this.#checkOwnLoss(vector),
       onMoved: () => {
         this.acks.noteLocalMoved();
-        this.#feeds.schedulePump();
+        log.wake();
       },
     });
     this.acks.onWaiting = () => this.#feeds.ask();
@@ -99,13 +97,9 @@ export class Replication {
     this.#feeds.publish(message);
   }
 
-  /** To be called when the log's publish position moved; cheap, once per turn or more often. */
+  /** The log's `onPublishable`: feeds read on, and more may be durable. Cheap. */
   notePublishable(): void {
     this.#feeds.schedulePump();
-  }
-
-  /** To be called when the log's durable position moved. */
-  noteDurable(): void {
     this.#syncer.noteDurable();
   }
 

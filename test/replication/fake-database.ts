@@ -76,6 +76,11 @@ export class FakeDatabase implements DatabasePort {
   self: { instance: number; generation: number; index: number };
   writesHeld = false;
   snapshotsOpen = 0;
+
+  get isSnapshotting(): boolean {
+    return this.snapshotsOpen > 0;
+  }
+
   /** Virtual milliseconds that applying one batch takes. */
   applyMs = 0;
   /** Calls of applyBatch while a merge ran: must stay 0. */
@@ -170,7 +175,11 @@ export class FakeDatabase implements DatabasePort {
     let text = '';
     const lines: string[] = [];
     let header: { vector: unknown; contexts: [{ instance: number; generation: number }, unknown][] } | null = null;
+    let vector: VersionVector | null = null;
     return {
+      get vector() {
+        return vector;
+      },
       feed: (bytes) => {
         text += Buffer.from(bytes).toString();
         const parts = text.split('\n');
@@ -192,7 +201,8 @@ export class FakeDatabase implements DatabasePort {
           own.raiseAll(parseVersionVector(context, this.origins)!);
           this.#contexts.set(index, own);
         }
-        this.vector.raiseAll(parseVersionVector(header!.vector, this.origins)!);
+        vector = parseVersionVector(header!.vector, this.origins)!;
+        this.vector.raiseAll(vector);
         this.writesHeld = false;
         return true;
       },
@@ -241,8 +251,8 @@ export class FakeLog implements LogPort {
   readsAreSlow = false;
   publishDelayed = false;
   publishPositionHeld = 0;
-  durablePosition = 0;
-  /** Vector the log's merges brought without batches. */
+  readonly durableVector = new VersionVector();
+  onPublishable: () => void = () => undefined;
 
   constructor(database: FakeDatabase) {
     this.#database = database;
@@ -293,21 +303,24 @@ export class FakeLog implements LogPort {
     this.retained.delete(holder);
   }
 
-  noteMerge(spoolName: string): void {
-    this.merges.push(spoolName);
-    const name = Buffer.from(spoolName);
-    const frame = Buffer.alloc(7 + name.length);
-    writeU32(frame, 0, name.length + 3);
-    frame[4] = FRAME.merge;
-    frame.writeUInt16LE(name.length, 5);
-    name.copy(frame, 7);
-    this.#database.log.append(frame);
+  wake(): void {
+    this.onPublishable();
   }
 
   /** What a merge brought is in no batch: the floor rises to it. */
-  noteMerged(before: VersionVector): void {
-    for (const [index, seq] of this.#database.vector.entries())
-      if (seq > before.get(index)) this.floor.raise(index, seq);
+  noteMerge(merge: {
+    readonly file: string;
+    readonly vectorBefore: VersionVector;
+    readonly snapshotVector: VersionVector;
+  }): void {
+    this.merges.push(merge.file);
+    const frame = Buffer.alloc(20);
+    writeU32(frame, 0, 16);
+    frame[4] = FRAME.merge;
+    this.#database.log.append(frame);
+    for (const [index, seq] of merge.snapshotVector.entries()) {
+      if (seq > merge.vectorBefore.get(index)) this.floor.raise(index, seq);
+    }
   }
 
   #forEachBatch(from: number, to: number, visit: (index: number, seq: number, position: number) => void): void {
@@ -329,47 +342,59 @@ export class FakeLog implements LogPort {
 
 export class FakeSpool implements SpoolPort {
   readonly files = new Map<string, FakeSpoolFile>();
+  /** Bytes that the disk takes before it says wait. */
+  unwrittenBytesMax = Infinity;
+  fails = false;
+  readonly #clock: FakeClock;
   #count = 0;
 
-  create(): Promise<SpoolFile> {
-    const name = `spool-${++this.#count}`;
-    const file = new FakeSpoolFile(name, () => this.files.delete(name));
-    this.files.set(name, file);
-    return Promise.resolve(file);
+  constructor(clock: FakeClock) {
+    this.#clock = clock;
+  }
+
+  create(from: number): SpoolFile {
+    const file = new FakeSpoolFile(`merge-${++this.#count}-${from}`, this, this.#clock);
+    this.files.set(file.file, file);
+    return file;
   }
 }
 
 class FakeSpoolFile implements SpoolFile {
-  readonly name: string;
-  isFinished = false;
-  #bytes: Buffer = Buffer.alloc(0);
-  readonly #remove: () => void;
+  readonly file: string;
+  readonly #spool: FakeSpool;
+  readonly #clock: FakeClock;
+  readonly #pieces: Uint8Array[] = [];
+  #unwrittenBytes = 0;
+  #next = 0;
+  onDrain: () => void = () => undefined;
 
-  constructor(name: string, remove: () => void) {
-    this.name = name;
-    this.#remove = remove;
+  constructor(file: string, spool: FakeSpool, clock: FakeClock) {
+    this.file = file;
+    this.#spool = spool;
+    this.#clock = clock;
   }
 
-  append(bytes: Uint8Array): Promise<void> {
-    this.#bytes = Buffer.concat([this.#bytes, bytes]);
-    return Promise.resolve();
+  append(bytes: Uint8Array): boolean {
+    this.#pieces.push(bytes.slice());
+    this.#unwrittenBytes += bytes.length;
+    if (this.#unwrittenBytes <= this.#spool.unwrittenBytesMax) return true;
+    this.#clock.after(1, () => {
+      this.#unwrittenBytes = 0;
+      this.onDrain();
+    });
+    return false;
   }
 
   finish(): Promise<void> {
-    this.isFinished = true;
-    return Promise.resolve();
+    return this.#spool.fails ? Promise.reject(new Error('no space left on device')) : Promise.resolve();
   }
 
-  read(position: number, bytesMax: number): Promise<Uint8Array> {
-    return Promise.resolve(this.#bytes.subarray(position, position + bytesMax));
-  }
-
-  close(): Promise<void> {
-    return Promise.resolve();
+  next(): Promise<Uint8Array | null> {
+    return Promise.resolve(this.#pieces[this.#next++] ?? null);
   }
 
   discard(): Promise<void> {
-    this.#remove();
+    this.#spool.files.delete(this.file);
     return Promise.resolve();
   }
 }

@@ -21,7 +21,7 @@ export class FakeInstance {
   readonly id: number;
   readonly database: FakeDatabase;
   readonly log: FakeLog;
-  readonly spool = new FakeSpool();
+  readonly spool: FakeSpool;
   readonly replication: Replication;
   readonly lines: string[] = [];
   readonly published: string[] = [];
@@ -36,19 +36,7 @@ export class FakeInstance {
     this.#secret = options.secret ?? SECRET;
     this.database = new FakeDatabase(id, options.generation ?? 100, world.clock);
     this.log = new FakeLog(this.database);
-    const beginMerge = this.database.beginMerge.bind(this.database);
-    this.database.beginMerge = () => {
-      const before = this.database.vector.clone();
-      const merge = beginMerge();
-      return {
-        feed: (bytes) => merge.feed(bytes),
-        step: (recordsMax) => {
-          const isComplete = merge.step(recordsMax);
-          if (isComplete) this.log.noteMerged(before);
-          return isComplete;
-        },
-      };
-    };
+    this.spool = new FakeSpool(world.clock);
     let seed = id;
     this.replication = new Replication({
       guid: options.guid ?? GUID,
@@ -69,16 +57,18 @@ export class FakeInstance {
           this.database.startGeneration(this.database.self.generation + 1);
         },
         onPublish: ({ channel, message }) => this.published.push(`${Buffer.from(channel)}:${Buffer.from(message)}`),
+        onMerged: () => undefined,
         onFatal: (reason) => this.fatal.push(reason),
         onLog: (level, line) => this.lines.push(`${level} ${line}`),
       },
     });
+    this.log.onPublishable = () => this.replication.notePublishable();
     world.network.listen(this.name, (connection) => this.#serve(connection));
   }
 
   write(text: string): number {
     const seq = this.database.write(text);
-    this.replication.notePublishable();
+    this.log.wake();
     return seq;
   }
 

@@ -37,7 +37,7 @@ describe('two instances', () => {
     world.start();
     await world.converge(5000);
     expect(b.link(1).lastSync).toMatchObject({ kind: 'full' });
-    expect(b.log.merges).toEqual(['spool-1']);
+    expect(b.log.merges).toEqual(['merge-1-1']);
     expect(b.database.appliedWhileHeld).toBe(0);
     a.write('after');
     await world.converge(1000);
