@@ -55,6 +55,15 @@ export class ByteMap {
     words.fill(0, at, at + 8);
   }
 
+  /** Bytes of the tables; those of the entries are the caller's to know. */
+  tableBytes(map: number): number {
+    const words = this.#arena.words[map >>> SEGMENT_SHIFT]!;
+    const at = (map & SEGMENT_MASK) << 1;
+    const table = words[at + MAP.table]!;
+    const newTable = words[at + MAP.newTable]!;
+    return (table === 0 ? 0 : this.#arena.capacity(table)) + (newTable === 0 ? 0 : this.#arena.capacity(newTable));
+  }
+
   count(map: number): number {
     return this.#arena.words[map >>> SEGMENT_SHIFT]![(map & SEGMENT_MASK) << 1]!;
   }
