@@ -234,7 +234,9 @@ export class Engine {
       return;
     }
     const next = this.#nextGeneration(generation);
-    await recovery.manifest.update({ generation: next });
+    const { persistence } = this.#config;
+    const publishedAfterSync = persistence.kind === 'aof' && persistence.fsync === 'always';
+    await recovery.manifest.beginGeneration(next, { publishedAfterSync });
     if (!recovery.fresh) this.#options.log('info', `new generation ${next}: the last run did not end cleanly`);
     this.database.observeHlc(recovery.hlcMax);
     this.#startGeneration(next);

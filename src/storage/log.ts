@@ -14,6 +14,7 @@
  * Invariants: floor[o] .. vector[o] of every origin stands in the retained log; nothing before `durablePosition` is ever lost; feeds see
  * nothing beyond `publishPosition`.
  */
+import { assert } from '../base/assert.ts';
 import type { OriginTable, VersionVector } from '../crdt/version-vector.ts';
 import type { Clock, Disk, Timer } from '../host/host.ts';
 import type { AppendBuffer } from '../memory/append-buffer.ts';
@@ -32,6 +33,8 @@ export type LogPersistence =
 
 /** What recovery knows of the log that is to be continued. */
 export interface LogStart {
+  /** The generation of the last run goes on in this one. */
+  readonly keepsGeneration: boolean;
   readonly endPosition: number;
   /** null: whatever the database holds now is the floor. */
   readonly floor: VersionVector | null;
@@ -42,6 +45,7 @@ export interface LogStart {
 }
 
 export const EMPTY_LOG: LogStart = {
+  keepsGeneration: false,
   endPosition: 0,
   floor: null,
   checkpoints: [],
@@ -110,7 +114,8 @@ export class Log {
       if (log.#failure !== null) throw log.#failure;
     }
     const logged = options.persistence.kind === 'aof';
-    await options.manifest?.update({ logged, publishedAfterSync: log.#always });
+    // A new generation makes this promise itself, together with its number: the old one must not be vouched for.
+    await options.manifest?.update({ logged, publishedAfterSync: log.#always && start.keepsGeneration });
     return log;
   }
 
@@ -259,6 +264,7 @@ export class Log {
 
   /** Begins a segment and returns its position: a snapshot of the state at this very moment and the log from there are everything. */
   markSnapshot(): number {
+    assert(this.#state !== 'closing', 'no snapshot is begun while the log is being closed');
     if (this.#writer === null) return this.#buffer.end;
     this.#sealer.seal(this.#writer.durablePosition);
     if (!this.#sealer.segmentIsEmpty) this.#beginSegment();

@@ -2,7 +2,8 @@
  * `manifest.json`: which snapshot counts, whose data this is, and what the last run promised. Replaced as a whole, durably.
  *
  * The two flags decide whether a restarted instance may keep its generation (see recovery.ts): they describe the run that is under
- * way, and are on disk before that run publishes anything.
+ * way, and are on disk before that run publishes anything. `publishedAfterSync` becomes true only together with the generation that it
+ * vouches for: `log.open` sets it when the generation goes on, `beginGeneration` when a new one begins.
  */
 import { crc32 } from 'node:zlib';
 import { z } from 'zod';
@@ -81,6 +82,11 @@ export class ManifestStore {
 
   get current(): Manifest {
     return this.#current;
+  }
+
+  /** A new generation: to be awaited before anything is published under it. */
+  beginGeneration(generation: number, options: { readonly publishedAfterSync: boolean }): Promise<void> {
+    return this.update({ generation, publishedAfterSync: options.publishedAfterSync });
   }
 
   /** Resolves when the change is on disk. */

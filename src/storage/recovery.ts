@@ -10,7 +10,7 @@
  * May the instance keep its generation? Only if its log provably holds every operation it ever published: the last run logged
  * everything, and either ended cleanly or published only what was on disk (architecture: generations).
  */
-import { BATCH, FRAME, readF64, readU32, readU48 } from '../crdt/frame.ts';
+import { BATCH, FRAME, FRAME_HEADER_BYTES, readF64, readU32, readU48 } from '../crdt/frame.ts';
 import { VersionVector, type OriginTable } from '../crdt/version-vector.ts';
 import { CrdbError } from '../errors.ts';
 import type { Disk } from '../host/host.ts';
@@ -18,9 +18,9 @@ import { segmentName, segmentPosition, snapshotPosition, TEMPORARY_SUFFIX } from
 import { CHECKPOINT_BYTES } from './limits.ts';
 import type { Checkpoint } from './locate.ts';
 import { readMerge } from './log-frames.ts';
-import type { LogStart } from './log.ts';
+import { EMPTY_LOG, type LogStart } from './log.ts';
 import { ManifestStore, MANIFEST_VERSION, readManifest, type Manifest } from './manifest.ts';
-import { framesOf, scanSegment, type SegmentScan } from './segment-scan.ts';
+import { scanSegment, type SegmentScan } from './segment-scan.ts';
 import type { SegmentStart } from './segment-set.ts';
 import { readSnapshotFile } from './snapshot-file.ts';
 
@@ -108,8 +108,7 @@ async function startFresh(options: RecoveryOptions, names: readonly string[]): P
     publishedAfterSync: false,
   });
   await manifest.update({});
-  const log = { endPosition: 0, floor: null, checkpoints: [], segments: [], snapshotPosition: null };
-  return { manifest, fresh: true, clean: false, keepsGeneration: false, cutBytes: 0, hlcMax: 0, log };
+  return { manifest, fresh: true, clean: false, keepsGeneration: false, cutBytes: 0, hlcMax: 0, log: EMPTY_LOG };
 }
 
 class LogRecovery {
@@ -120,6 +119,7 @@ class LogRecovery {
   #checkpoints: Checkpoint[] = [];
   #floor: VersionVector | null = null;
   #hlcMax = 0;
+  #generation = 0;
   #cutBytes = 0;
   #endsClean = false;
 
@@ -141,14 +141,18 @@ class LogRecovery {
     await this.#readBacklog(from);
     const endPosition = await this.#replay(from);
     const clean = manifest.logged && this.#endsClean && this.#cutBytes === 0;
+    const keepsGeneration = manifest.logged && (clean || manifest.publishedAfterSync);
+    // A generation that began in the middle of a run may be in the log before it is in the manifest.
+    const generation = Math.max(manifest.generation, this.#generation);
     return {
-      manifest: new ManifestStore(disk, directory, manifest),
+      manifest: new ManifestStore(disk, directory, { ...manifest, generation }),
       fresh: false,
       clean,
-      keepsGeneration: manifest.logged && (clean || manifest.publishedAfterSync),
+      keepsGeneration,
       cutBytes: this.#cutBytes,
       hlcMax: this.#hlcMax,
       log: {
+        keepsGeneration,
         endPosition,
         floor: this.#floor,
         checkpoints: this.#checkpoints,
@@ -232,20 +236,24 @@ class LogRecovery {
     const vector = startVector.clone();
     this.#checkpoints.push({ position, vector: startVector });
     let remembered = position;
-    for (const frame of framesOf(bytes, scan.framesStart, scan.goodEnd)) {
-      if (position + frame.start - remembered >= CHECKPOINT_BYTES) {
-        remembered = position + frame.start;
+    for (let start = scan.framesStart, end: number; start < scan.goodEnd; start = end) {
+      end = start + 4 + readU32(bytes, start);
+      const kind = bytes[start + 4]!;
+      if (position + start - remembered >= CHECKPOINT_BYTES) {
+        remembered = position + start;
         this.#checkpoints.push({ position: remembered, vector: vector.clone() });
       }
-      if (frame.kind === FRAME.batch) {
-        const instance = bytes[frame.start + BATCH.instance]!;
-        const origin = origins.indexOf(instance, readU32(bytes, frame.start + BATCH.generation));
-        vector.set(origin, readU48(bytes, frame.start + BATCH.seq));
-        this.#hlcMax = Math.max(this.#hlcMax, readF64(bytes, frame.start + BATCH.hlc));
-      }
-      if (frame.kind === FRAME.merge) await this.#takeMerge(bytes, frame.start, vector, replay);
-      else if (replay && (frame.kind === FRAME.batch || frame.kind === FRAME.generation)) {
-        target.onFrame(bytes, frame.start, frame.end);
+      if (kind === FRAME.batch) {
+        const instance = bytes[start + BATCH.instance]!;
+        const origin = origins.indexOf(instance, readU32(bytes, start + BATCH.generation));
+        vector.set(origin, readU48(bytes, start + BATCH.seq));
+        this.#hlcMax = Math.max(this.#hlcMax, readF64(bytes, start + BATCH.hlc));
+        if (replay) target.onFrame(bytes, start, end);
+      } else if (kind === FRAME.merge) {
+        await this.#takeMerge(bytes, start, vector, replay);
+      } else if (kind === FRAME.generation && replay) {
+        this.#generation = Math.max(this.#generation, readU32(bytes, start + FRAME_HEADER_BYTES));
+        target.onFrame(bytes, start, end);
       }
     }
   }

@@ -84,6 +84,7 @@ export class ToyInstance {
   /** In order: frames as they were, snapshots and merges as their name and content. */
   readonly recovered: Buffer[] = [];
   readonly fatal: Error[] = [];
+  readonly slowSyncsMs: number[] = [];
   log: Log | null = null;
   readonly #directory: string;
 
@@ -105,7 +106,7 @@ export class ToyInstance {
   async start(
     disk: Disk,
     clock: Clock,
-    options: { persistence?: LogPersistence } & Partial<
+    options: { persistence?: LogPersistence; beginsGeneration?: boolean } & Partial<
       Pick<LogOptions, 'segmentBytes' | 'backlogBytesMax' | 'retainBytesMax' | 'memoryWindowBytes'>
     > = {},
   ): Promise<{ log: Log; recovery: Recovery }> {
@@ -155,10 +156,16 @@ export class ToyInstance {
         manifest: recovery.manifest,
         backlogBytesMax: options.backlogBytesMax ?? 0,
         onFatal: (error) => void this.fatal.push(error),
+        onSlowSync: (ms) => void this.slowSyncsMs.push(ms),
       },
       recovery.log,
     );
     this.log = log;
+    if (!recovery.keepsGeneration && options.beginsGeneration !== false) {
+      const publishedAfterSync = options.persistence?.kind === 'aof' && options.persistence.fsync === 'always';
+      const generation = recovery.manifest.current.generation + 1;
+      await recovery.manifest.beginGeneration(generation, { publishedAfterSync });
+    }
     return { log, recovery };
   }
 

@@ -44,6 +44,19 @@ describe('positions', () => {
     expect(woken).toBe(1);
   });
 
+  it('says once that a sync takes long', async () => {
+    const { disk, clock, instance } = await start();
+    disk.holdSyncs = true;
+    instance.commit(1, Buffer.from('x'));
+    await clock.pass(6_000);
+    expect(instance.slowSyncsMs).toEqual([2_000]);
+    disk.holdSyncs = false;
+    disk.releaseSyncs();
+    await clock.pass(2_000);
+    expect(instance.slowSyncsMs).toHaveLength(1);
+    expect(instance.log!.durablePosition).toBe(instance.log!.endPosition);
+  });
+
   it('calls whoever waits for a position in order, and at once when it is durable', async () => {
     const { clock, instance, log } = await start();
     const called: number[] = [];

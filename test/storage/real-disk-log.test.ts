@@ -21,10 +21,10 @@ describe('the log on a real disk', () => {
     const first = new ToyInstance(directory);
     const { log, recovery } = await first.start(disk, clock, {
       persistence: { kind: 'aof', fsync: 'always' },
-      segmentBytes: 4_000,
+      segmentBytes: 1_500,
     });
     const until = (position: number): Promise<void> => new Promise((resolve) => log.whenDurable(position, resolve));
-    for (let i = 0; i < 100; i++) {
+    for (let i = 0; i < 30; i++) {
       first.commit(1, Buffer.alloc(100, i));
       await until(log.endPosition);
     }
@@ -40,7 +40,7 @@ describe('the log on a real disk', () => {
     });
     await snapshotter.run();
     const frames: Buffer[] = [];
-    for (let i = 0; i < 100; i++) {
+    for (let i = 0; i < 30; i++) {
       frames.push(first.commit(1, Buffer.alloc(100, i)));
       await until(log.endPosition);
     }
@@ -50,7 +50,7 @@ describe('the log on a real disk', () => {
     await fs.truncate(newest, (await fs.stat(newest)).size - 5);
     const second = new ToyInstance(directory);
     const torn = await second.start(disk, clock);
-    expect(second.recovered).toEqual([Buffer.from('snapshot {"1":100}'), ...frames]);
+    expect(second.recovered).toEqual([Buffer.from('snapshot {"1":30}'), ...frames]);
     expect(torn.recovery.cutBytes).toBeGreaterThan(0);
     await torn.log.close();
 
@@ -66,7 +66,6 @@ describe('the log on a real disk', () => {
     const repair = (...args: string[]) =>
       execa(process.execPath, ['--import', 'tsx', 'src/storage/repair.ts', ...args], { reject: false });
     expect(await repair()).toMatchObject({ exitCode: 2 });
-    expect(await repair(os.tmpdir())).toMatchObject({ exitCode: 1 });
     const shown = await repair(directory);
     expect(shown).toMatchObject({ exitCode: 3 });
     expect(shown.stdout).toContain(path.basename(damaged));

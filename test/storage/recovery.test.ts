@@ -1,5 +1,6 @@
 import { describe, expect, it } from '@jest/globals';
 import fc from 'fast-check';
+import { FRAME } from '../../src/crdt/frame.ts';
 import { CrdbError } from '../../src/errors.ts';
 import { applyRepair, planRepair } from '../../src/storage/repair-log.ts';
 import { Snapshotter } from '../../src/storage/snapshotter.ts';
@@ -192,14 +193,32 @@ describe('recovery', () => {
 
   it('keeps the generation after a crash only if everything was synced before it was published', async () => {
     const disk = new MemoryDisk();
-    await run(disk, ALWAYS, () => Promise.resolve());
-    const second = disk.afterCrash();
-    expect((await restart(second)).recovery).toMatchObject({ clean: false, keepsGeneration: true });
+    await restart(disk, ALWAYS);
+    const second = await restart(disk.afterCrash(), ALWAYS);
+    expect(second.recovery).toMatchObject({ clean: false, keepsGeneration: true });
+    const third = disk.afterCrash();
+    expect((await restart(third)).recovery).toMatchObject({ clean: false, keepsGeneration: true });
     // That restart ran under every-sec, and was not ended cleanly.
-    expect((await restart(second.afterCrash(), ALWAYS)).recovery).toMatchObject({
-      clean: false,
-      keepsGeneration: false,
+    const fourth = third.afterCrash();
+    const crashed = await restart(fourth, { ...ALWAYS, beginsGeneration: false });
+    expect(crashed.recovery).toMatchObject({ clean: false, keepsGeneration: false });
+    // And that one crashed before its new generation was in the manifest: the old one is still not to be continued.
+    const fifth = fourth.afterCrash();
+    expect((await restart(fifth, ALWAYS)).recovery).toMatchObject({ clean: false, keepsGeneration: false });
+  });
+
+  it('knows a generation that reached the log before the manifest', async () => {
+    const disk = new MemoryDisk();
+    await run(disk, ALWAYS, async (toy) => {
+      const frame = Buffer.alloc(17);
+      frame.writeUInt32LE(13, 0);
+      frame[4] = FRAME.generation;
+      frame.writeUInt32LE(71, 5);
+      toy.buffer.append(frame);
+      toy.log!.wake();
+      await turns();
     });
+    expect((await restart(disk)).recovery.manifest.current.generation).toBe(71);
   });
 
   it('does not believe a clean marker that is older than a run without a log file', async () => {

@@ -9,8 +9,11 @@ async function readAll(spool: Spool): Promise<Buffer> {
   return Buffer.concat(pieces);
 }
 
-const bytesOf = (count: number): Buffer =>
-  Buffer.from(Array.from({ length: count }, (_, i) => (i * 31 + (i >> 8)) & 0xff));
+function bytesOf(count: number): Buffer {
+  const bytes = Buffer.allocUnsafe(count);
+  for (let i = 0; i < count; i++) bytes[i] = i * 31 + (i >> 8);
+  return bytes;
+}
 
 const makeFileSpool = (disk: MemoryDisk): FileSpool =>
   new FileSpool({ disk, directory: DIRECTORY, position: 4096, from: 3 });
