@@ -43,6 +43,9 @@ const MAY_IMPORT: Record<string, { readonly values: readonly string[]; readonly 
 /** Folders of which only these files may be imported from outside. */
 const ONLY_FILES: Record<string, readonly string[]> = { instance: ['config.ts'] };
 
+/** Programs of their own: they compose, so they may import the real host. */
+const PROGRAMS: readonly string[] = ['src/storage/repair.ts'];
+
 /** Calls with one owner, and what everybody else uses. */
 const BANNED: readonly { readonly pattern: RegExp; readonly owners: readonly string[]; readonly instead: string }[] = [
   {
@@ -64,7 +67,7 @@ const BANNED: readonly { readonly pattern: RegExp; readonly owners: readonly str
   },
   {
     pattern: /from 'node:(fs|net|dns|tls|dgram)/,
-    owners: ['src/host/', 'src/node/', 'src/cli/', 'src/instance/main.ts', 'src/storage/repair.ts'],
+    owners: ['src/host/', 'src/node/', 'src/cli/', 'src/instance/main.ts'],
     instead: 'src/host',
   },
 ];
@@ -107,7 +110,7 @@ describe('The house', () => {
       }
       for (const { target, typeOnly } of listImports(file)) {
         const to = room(target);
-        if (to === from) continue;
+        if (to === from || (to === 'host' && PROGRAMS.includes(file))) continue;
         const allowed = rule.values.includes(to) || (typeOnly && (rule.types ?? []).includes(to));
         if (!allowed) wrong.push(`${file} imports ${target}: ${from} may import ${rule.values.join(', ')}`);
         const only = ONLY_FILES[to];
