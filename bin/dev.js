@@ -1,3 +1,6 @@
 #!/usr/bin/env -S node --no-warnings
-import {execute} from '@oclif/core';
-await execute({development: true, dir: import.meta.url});
+import { register } from 'tsx/esm/api';
+process.env.NODE_ENV = 'development';
+register();
+const { main } = await import('../src/cli/main.ts');
+await main(process.argv.slice(2), import.meta.url);

@@ -1,3 +1,3 @@
 #!/usr/bin/env node
-import {execute} from '@oclif/core';
-await execute({dir: import.meta.url});
+import { main } from '../dist/src/cli/main.js';
+await main(process.argv.slice(2), import.meta.url);

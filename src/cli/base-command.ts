@@ -1,0 +1,91 @@
+/**
+ * What every command shares: --json, where results, progress and questions go, Ctrl-C, and the nodes of this home.
+ *
+ * A command's `run` returns its result document and prints its text with `this.show`. With --json the text is dropped and
+ * oclif hands the returned document to `logJson`: one document, one line. Errors pass through untouched; `main.ts` turns
+ * them into text or JSON and an exit code, in one place.
+ */
+import { Command, type Config } from '@oclif/core';
+import { createRealHost } from '../host/real-host.ts';
+import type { ControlPlane } from './control-plane.ts';
+import { readEnvironment, type Environment } from './environment.ts';
+import { watchInterruption, type Interruption } from './interruption.ts';
+import { createStyle, type Style } from './output.ts';
+import { createConfirmation, type Confirmation } from './prompt.ts';
+import { exitInterrupted } from './report-error.ts';
+import { lineSteps, spinnerSteps, type Steps } from './steps.ts';
+import { waitingOn, type Waiting } from './waiting.ts';
+import { watch } from './watch.ts';
+
+export abstract class BaseCommand extends Command {
+  static override enableJsonFlag = true;
+
+  protected readonly environment: Environment = readEnvironment();
+  protected readonly waiting: Waiting = waitingOn(createRealHost().clock);
+  protected readonly style: Style = createStyle(this.environment.stdoutColor);
+  readonly #interruption: Interruption;
+  #watchesSignal = false;
+
+  constructor(argv: string[], config: Config) {
+    super(argv, config);
+    this.#interruption = watchInterruption(() => {
+      if (!this.#watchesSignal) exitInterrupted(this.jsonEnabled());
+    });
+  }
+
+  /** Aborted by Ctrl-C. A command that reads it must end soon after; for all others Ctrl-C simply ends the process. */
+  protected get signal(): AbortSignal {
+    this.#watchesSignal = true;
+    return this.#interruption.signal;
+  }
+
+  /** The nodes of this home. Loaded when asked for: help and usage errors need none of it. */
+  protected async controlPlane(): Promise<ControlPlane> {
+    const { createControlPlane } = await import('./real-control-plane.ts');
+    return createControlPlane({ home: this.environment.home });
+  }
+
+  /** The result as text, on standard output. */
+  protected show(text: string): void {
+    if (!this.jsonEnabled()) process.stdout.write(`${text}\n`);
+  }
+
+  /** Something beside the result, on standard error; not with --json. */
+  protected note(text: string): void {
+    if (!this.jsonEnabled()) process.stderr.write(`${text}\n`);
+  }
+
+  protected steps(): Steps {
+    if (this.environment.spinners && !this.jsonEnabled())
+      return spinnerSteps(process.stderr, this.environment.stderrColor);
+    return lineSteps(process.stderr, this.waiting);
+  }
+
+  protected confirmation(yes: boolean): Confirmation {
+    return createConfirmation({ yes, mayAsk: this.environment.interactive && !this.jsonEnabled() });
+  }
+
+  /** Shows what `take` gives anew every second until Ctrl-C, which needs no words here: exit code 130. */
+  protected async showAgainAndAgain(take: () => Promise<string>): Promise<void> {
+    const isTerminal = this.environment.stdoutIsTerminal && !this.jsonEnabled();
+    const screen = {
+      isTerminal,
+      isOpen: () => process.stdout.writable,
+      write: (text: string) => process.stdout.write(text),
+    };
+    await watch(take, { screen, waiting: this.waiting, signal: this.signal });
+    if (this.signal.aborted) this.exit(130);
+  }
+
+  override logJson(document: unknown): void {
+    process.stdout.write(`${JSON.stringify(document)}\n`);
+  }
+
+  protected override catch(error: Error): Promise<never> {
+    return Promise.reject(error);
+  }
+
+  protected override async finally(): Promise<void> {
+    this.#interruption.release();
+  }
+}

@@ -1,0 +1,105 @@
+/**
+ * `crdb-cli sync pause` and `sync resume`: stop or go on pulling. A pause is the puller's: to cut two instances off from
+ * each other, both have to pause. Either every node that is concerned can be reached, or nothing is changed.
+ */
+import type { Crdb } from '../admin/contract.ts';
+import { CrdbError } from '../errors.ts';
+import type { ClusterInfo, ControlPlane, KnownNode } from './control-plane.ts';
+import { count } from './output.ts';
+import { findDatabase } from './survey.ts';
+
+export interface ChangeSyncOptions {
+  readonly nameOrGuid: string;
+  readonly action: 'pause' | 'resume';
+  /** The instance that pulls; absent: all. */
+  readonly instance: number | undefined;
+  /** The instance that is pulled from; absent: all. */
+  readonly from: number | undefined;
+  readonly dryRun: boolean;
+}
+
+export interface ChangeSyncDocument {
+  readonly status: 'paused' | 'already_paused' | 'resumed' | 'already_running' | 'planned';
+  readonly guid: string;
+  readonly name: string;
+  readonly instances: readonly {
+    readonly id: number;
+    readonly cluster: string;
+    /** Instances that this one pulls from, as far as the command concerns them. */
+    readonly from: readonly number[];
+    readonly changed: boolean;
+  }[];
+}
+
+interface Concerned {
+  readonly id: number;
+  readonly cluster: ClusterInfo;
+  readonly from: readonly number[];
+}
+
+export async function changeSync(options: ChangeSyncOptions, control: ControlPlane): Promise<ChangeSyncDocument> {
+  const { action, from } = options;
+  const { database, nodes } = await findDatabase(control, options.nameOrGuid);
+  const { guid, name } = database;
+  const concerned = concernedInstances(options, database, nodes);
+  await Promise.all(concerned.map(({ cluster }) => control.api(cluster).syncStatus(guid)));
+  const instances = [];
+  for (const { id, cluster, from: sources } of concerned) {
+    const change = { action, ...(from === undefined ? {} : { from }) };
+    const changed = options.dryRun ? false : (await control.api(cluster).changeSync(guid, change)).changed;
+    instances.push({ id, cluster: cluster.name, from: sources, changed });
+  }
+  const anyChanged = instances.some(({ changed }) => changed);
+  return { status: options.dryRun ? 'planned' : statusOf(action, anyChanged), guid, name, instances };
+}
+
+function concernedInstances(
+  { instance, from }: ChangeSyncOptions,
+  database: Crdb,
+  nodes: readonly KnownNode[],
+): Concerned[] {
+  const ids = database.instances.map(({ id }) => id).sort((a, b) => a - b);
+  for (const id of [instance, from]) {
+    if (id === undefined || ids.includes(id)) continue;
+    throw new CrdbError('instance_not_found', `${database.name} has no instance ${id}, it has ${ids.join(', ')}`, {
+      hint: `crdb-cli get ${database.name}`,
+    });
+  }
+  if (instance !== undefined && instance === from) {
+    throw new CrdbError(
+      'invalid_request',
+      `--from: ${from} is the instance itself, it pulls from ${ids.filter((id) => id !== from).join(', ')}`,
+    );
+  }
+  const pullers = instance === undefined ? ids.filter((id) => id !== from) : [instance];
+  return pullers.map((id) => ({
+    id,
+    cluster: clusterOf(id, database, nodes),
+    from: from === undefined ? ids.filter((other) => other !== id) : [from],
+  }));
+}
+
+function clusterOf(id: number, database: Crdb, nodes: readonly KnownNode[]): ClusterInfo {
+  const cluster = database.instances.find((instance) => instance.id === id)!.cluster.name;
+  const node = nodes.find((known) => known.cluster.name === cluster);
+  if (node?.running === true) return node.cluster;
+  const why = node === undefined ? `this home has no credentials for ${cluster}` : `${cluster} is stopped`;
+  throw new CrdbError('node_unreachable', `Nothing was changed: instance ${id} cannot be reached, ${why}`);
+}
+
+function statusOf(action: 'pause' | 'resume', changed: boolean): ChangeSyncDocument['status'] {
+  if (action === 'pause') return changed ? 'paused' : 'already_paused';
+  return changed ? 'resumed' : 'already_running';
+}
+
+export function changeSyncText({ status, name, instances }: ChangeSyncDocument): string {
+  const lines = instances.map(({ id, cluster, from }) => `  instance ${id} (${cluster}) from ${from.join(', ')}`);
+  const title = {
+    paused: `Paused ${name}: writes are accepted everywhere, these links do not pull`,
+    already_paused: `Already paused: ${name}`,
+    resumed: `Resumed ${name}`,
+    already_running: `Already running: ${name}`,
+    planned: `Would change ${count(instances.length, 'instance')} of ${name}; nothing was changed`,
+  }[status];
+  return [`${title}:`, ...lines].join('\n');
+}

@@ -1,0 +1,58 @@
+/**
+ * What the services need of nodes: the ones this home knows, their admin API, and the life cycle of local ones.
+ *
+ * Services depend on these interfaces only, so that they are tested with fakes; `real-control-plane.ts` fulfils them with
+ * src/node and src/admin, loaded when first used.
+ */
+import type {
+  ClusterInfo,
+  CreateRequest,
+  Crdb,
+  CrdbTask,
+  NodeStatus,
+  SyncChange,
+  SyncRequest,
+  SyncStatus,
+} from '../admin/contract.ts';
+
+export type { ClusterInfo };
+
+/** The admin API of one node. Every call fails with a CrdbError: node_unreachable, or what the node answered. */
+export interface NodeApi {
+  nodeStatus(): Promise<NodeStatus>;
+  listDatabases(): Promise<readonly Crdb[]>;
+  createDatabase(request: CreateRequest): Promise<CrdbTask>;
+  deleteDatabase(guid: string): Promise<CrdbTask>;
+  task(id: string): Promise<CrdbTask>;
+  syncStatus(guid: string): Promise<SyncStatus>;
+  changeSync(guid: string, change: SyncRequest): Promise<SyncChange>;
+}
+
+export interface KnownNode {
+  readonly cluster: ClusterInfo;
+  /** `remote`: the node of another machine; it can be asked, and neither started nor stopped. */
+  readonly kind: 'local' | 'remote';
+  /** Whether a local node's process runs; a remote one is taken as running until it does not answer. */
+  readonly running: boolean;
+  /** Process id of a local node that runs. */
+  readonly pid: number | null;
+}
+
+export interface StartOptions {
+  readonly adminPort?: number;
+  readonly host?: string;
+}
+
+export interface ControlPlane {
+  /** All nodes of this home, by name. An absent home has none. */
+  nodes(): Promise<readonly KnownNode[]>;
+  api(cluster: ClusterInfo): NodeApi;
+  /** Starts the local node as a detached daemon and returns when its admin API answers. Makes its record when new. */
+  start(name: string, options: StartOptions): Promise<KnownNode>;
+  /** Stops the local node with its instances and returns when its process is gone. Not running is fine. */
+  stop(name: string): Promise<void>;
+  /** Removes the record and all data of a stopped local node; the home too when nothing else is in it. Absent is fine. */
+  remove(name: string): Promise<void>;
+  /** Remembers clusters of other machines, so that later commands can reach them. */
+  remember(clusters: readonly ClusterInfo[]): Promise<void>;
+}

@@ -1,0 +1,45 @@
+/** `crdb-cli list`: the databases that the nodes of this home take part in. */
+import type { ControlPlane } from './control-plane.ts';
+import { instanceDocuments, type InstanceDocument } from './documents.ts';
+import { table, type Style } from './output.ts';
+import { surveyNodes, type Unreachable } from './survey.ts';
+
+export interface ListDocument {
+  readonly databases: readonly {
+    readonly guid: string;
+    readonly name: string;
+    readonly instances: readonly InstanceDocument[];
+  }[];
+  /** Nodes that could not be asked; databases that only they know are missing above. */
+  readonly unreachable: readonly Unreachable[];
+}
+
+export async function listDatabases(control: ControlPlane): Promise<ListDocument> {
+  const { databases, unreachable } = await surveyNodes(control);
+  return {
+    databases: databases.map((database) => ({
+      guid: database.guid,
+      name: database.name,
+      instances: instanceDocuments(database),
+    })),
+    unreachable,
+  };
+}
+
+/** One line per instance; the header alone when there is nothing, so that scripts can always skip one line. */
+export function listText({ databases }: ListDocument, style: Style): string {
+  const rows = databases.flatMap(({ guid, name, instances }) =>
+    instances.map(({ id, cluster, endpoint }) => [guid, name, `${id}`, cluster, endpoint]),
+  );
+  return table(['CRDB-GUID', 'NAME', 'REPL-ID', 'CLUSTER-FQDN', 'ENDPOINT'], rows, style);
+}
+
+/** What a reader should know beside the table; for standard error. */
+export function listNotes({ databases, unreachable }: ListDocument): string[] {
+  const notes = unreachable.map(
+    ({ cluster, reason }) => `Note: ${cluster} ${reason}; databases that only it knows are not shown.`,
+  );
+  if (databases.length === 0 && unreachable.length === 0)
+    notes.push('There are no databases. Make one: crdb-cli create orders --local 2');
+  return notes;
+}

@@ -1,0 +1,76 @@
+/**
+ * The way into the command line: runs the command that the arguments name and ends the process with the exit code of the
+ * contract (docs/reference/exit-codes.md). oclif finds and parses commands; what it would print for failures is replaced
+ * here, so that text, --json and exit codes follow one rule for commands, usage errors and unknown commands alike.
+ */
+import { Config, run } from '@oclif/core';
+import type { CrdbError } from '../errors.ts';
+import { reportError } from './report-error.ts';
+import { explainUnknownCommand } from './suggest.ts';
+
+/** `from`: file URL of the script in bin/, which tells oclif where the package is. Never returns normally. */
+export async function main(argv: readonly string[], from: string): Promise<void> {
+  surviveClosedPipes();
+  const json = wantsJson(argv);
+  process.on('uncaughtException', (error) => process.exit(reportError(error, json)));
+  process.on('unhandledRejection', (error) => process.exit(reportError(error, json)));
+  process.exit(await runCommand(argv, from, json));
+}
+
+async function runCommand(argv: readonly string[], from: string, json: boolean): Promise<number> {
+  try {
+    const config = await Config.load(from);
+    try {
+      await run(argumentsOf(argv), config);
+    } catch (error) {
+      throw unknownCommand(error, config) ?? error;
+    }
+  } catch (error) {
+    const exitCode = requestedExit(error);
+    if (exitCode !== null) return exitCode;
+    return reportError(error, json);
+  } finally {
+    await flushed(process.stdout);
+  }
+  return 0;
+}
+
+/** `crdb-cli help create` is what many type first. */
+function argumentsOf(argv: readonly string[]): string[] {
+  return argv[0] === 'help' ? [...argv.slice(1), '--help'] : [...argv];
+}
+
+function wantsJson(argv: readonly string[]): boolean {
+  const end = argv.indexOf('--');
+  return (end < 0 ? argv : argv.slice(0, end)).includes('--json');
+}
+
+/** oclif knows an unknown command only as a sentence, with everything up to the first flag in it. */
+function unknownCommand(error: unknown, config: Config): CrdbError | null {
+  const match = error instanceof Error ? /^command (.+) not found\.?$/i.exec(error.message) : null;
+  if (match === null) return null;
+  const commands = config.commandIDs.map((id) => id.replaceAll(':', ' '));
+  return explainUnknownCommand(match[1]!.split(/[: ]/), commands);
+}
+
+/** `this.exit(code)` inside a command, and the end of --help and --version. */
+function requestedExit(error: unknown): number | null {
+  if (!(error instanceof Error) || (error as { code?: unknown }).code !== 'EEXIT') return null;
+  return (error as { oclif?: { exit?: number } }).oclif?.exit ?? 0;
+}
+
+/** With `| head` the reader goes early. That is its right: what follows is dropped, and no work is cut off half-way. */
+function surviveClosedPipes(): void {
+  for (const stream of [process.stdout, process.stderr]) {
+    stream.on('error', (error: NodeJS.ErrnoException) => {
+      if (error.code !== 'EPIPE') throw error;
+    });
+  }
+}
+
+function flushed(stream: NodeJS.WriteStream): Promise<void> {
+  return new Promise((resolve) => {
+    if (stream.writable) stream.write('', () => resolve());
+    else resolve();
+  });
+}

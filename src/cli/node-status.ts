@@ -1,0 +1,97 @@
+/** `crdb-cli node status`: the nodes of this home and the instances they run. */
+import type { NodeStatus } from '../admin/contract.ts';
+import { CrdbError } from '../errors.ts';
+import type { ControlPlane, KnownNode } from './control-plane.ts';
+import { durationText, table, type Style } from './output.ts';
+
+export interface NodeStatusDocument {
+  readonly nodes: readonly NodeDocument[];
+}
+
+export interface NodeDocument {
+  readonly cluster: string;
+  readonly status: 'running' | 'stopped' | 'unreachable';
+  readonly admin_url: string;
+  /** Why it is unreachable; null otherwise. */
+  readonly error: string | null;
+  /** null unless running. */
+  readonly pid: number | null;
+  readonly version: string | null;
+  readonly uptime_seconds: number | null;
+  readonly data_directory: string | null;
+  readonly instances: NodeStatus['instances'];
+}
+
+/** All nodes, or the one with this name (node_not_found when there is none). A node that does not answer is no failure. */
+export async function nodeStatus(control: ControlPlane, name: string | undefined): Promise<NodeStatusDocument> {
+  const known = await control.nodes();
+  const chosen = name === undefined ? known : known.filter(({ cluster }) => cluster.name === name);
+  if (name !== undefined && chosen.length === 0) throw nodeNotFound(name, known);
+  return { nodes: await Promise.all(chosen.map((node) => describeNode(control, node))) };
+}
+
+export function nodeNotFound(name: string, known: readonly KnownNode[]): CrdbError {
+  const names = known.map(({ cluster }) => cluster.name);
+  return new CrdbError(
+    'node_not_found',
+    `This home has no node "${name}", it has ${names.length === 0 ? 'none' : names.join(', ')}`,
+  );
+}
+
+async function describeNode(control: ControlPlane, { cluster, running }: KnownNode): Promise<NodeDocument> {
+  const silent = (status: 'stopped' | 'unreachable', error: string | null): NodeDocument => ({
+    cluster: cluster.name,
+    status,
+    admin_url: cluster.url,
+    error,
+    pid: null,
+    version: null,
+    uptime_seconds: null,
+    data_directory: null,
+    instances: [],
+  });
+  if (!running) return silent('stopped', null);
+  try {
+    const { admin_url, pid, version, uptime_seconds, data_directory, instances } = await control
+      .api(cluster)
+      .nodeStatus();
+    return {
+      cluster: cluster.name,
+      status: 'running',
+      admin_url,
+      error: null,
+      pid,
+      version,
+      uptime_seconds,
+      data_directory,
+      instances,
+    };
+  } catch (error) {
+    if (error instanceof CrdbError && error.code !== 'bug') return silent('unreachable', error.message);
+    throw error;
+  }
+}
+
+export function nodeStatusText({ nodes }: NodeStatusDocument, style: Style): string {
+  if (nodes.length === 0) return 'This home has no nodes. Start one: crdb-cli node start --detach';
+  return nodes.map((node) => nodeText(node, style)).join('\n\n');
+}
+
+function nodeText(node: NodeDocument, style: Style): string {
+  const status = node.status === 'running' ? style.good(node.status) : style.careful(node.status);
+  const since = node.uptime_seconds === null ? '' : ` for ${durationText(node.uptime_seconds * 1000)}, pid ${node.pid}`;
+  const title = `${style.heading(node.cluster)}  ${node.admin_url}  ${status}${since}`;
+  if (node.error !== null) return `${title}\n  ${node.error}`;
+  if (node.instances.length === 0) return node.status === 'running' ? `${title}\n  no instances` : title;
+  const rows = node.instances.map((instance) => [
+    instance.name,
+    `${instance.id}`,
+    instance.endpoint,
+    instance.process === 'running' ? style.good(instance.process) : style.bad(instance.process),
+    instance.pid === null ? '-' : `${instance.pid}`,
+    `${instance.restarts}`,
+    instance.last_exit ?? '-',
+  ]);
+  const lines = table(['NAME', 'REPL-ID', 'ENDPOINT', 'PROCESS', 'PID', 'RESTARTS', 'LAST EXIT'], rows, style);
+  return [title, ...lines.split('\n').map((line) => `  ${line}`)].join('\n');
+}

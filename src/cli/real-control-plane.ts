@@ -1,0 +1,68 @@
+/**
+ * The nodes of this home as they are: records of src/node, the admin client of src/admin, detached daemons.
+ *
+ * Everything is loaded when first needed (schemas, TLS, HTTP): that is most of what a short command would wait for.
+ */
+import { existsSync } from 'node:fs';
+import type { AdminClient } from '../admin/client.ts';
+import type { ClusterInfo, ControlPlane, KnownNode, NodeApi } from './control-plane.ts';
+import type { LocalNode } from '../node/home.ts';
+
+export function createControlPlane({ home }: { readonly home: string }): ControlPlane {
+  return {
+    async nodes() {
+      if (!existsSync(home)) return [];
+      const { listNodes } = await import('../node/home.ts');
+      const { readRemoteClusters } = await import('./remote-clusters.ts');
+      const [local, remote] = await Promise.all([listNodes(home), readRemoteClusters(home)]);
+      const names = new Set(local.map((node) => node.cluster));
+      return [...local.map(knownLocal), ...remote.filter(({ name }) => !names.has(name)).map(knownRemote)];
+    },
+    api: createApi,
+    async start(name, options) {
+      const { startDetached } = await import('../node/detach.ts');
+      return knownLocal(await startDetached({ home, cluster: name, ...options }));
+    },
+    async stop(name) {
+      const { stopNode } = await import('../node/detach.ts');
+      await stopNode(home, name);
+    },
+    async remove(name) {
+      const { removeNode } = await import('../node/detach.ts');
+      await removeNode(home, name);
+    },
+    async remember(clusters) {
+      const { rememberRemoteClusters } = await import('./remote-clusters.ts');
+      await rememberRemoteClusters(home, clusters);
+    },
+  };
+}
+
+function knownLocal({ cluster, adminUrl, credentials, certificate, alive, process }: LocalNode): KnownNode {
+  return {
+    cluster: { name: cluster, url: adminUrl, credentials, certificate },
+    kind: 'local',
+    running: alive,
+    pid: alive ? (process?.pid ?? null) : null,
+  };
+}
+
+function knownRemote(cluster: ClusterInfo): KnownNode {
+  return { cluster, kind: 'remote', running: true, pid: null };
+}
+
+/** One client per object, made at the first call. */
+function createApi(cluster: ClusterInfo): NodeApi {
+  let client: Promise<AdminClient> | null = null;
+  const connect = (): Promise<AdminClient> =>
+    (client ??= import('../admin/client.ts').then(({ AdminClient: Client }) => new Client(cluster)));
+  return {
+    nodeStatus: async () => (await connect()).nodeStatus(),
+    listDatabases: async () => (await connect()).listDatabases(),
+    createDatabase: async (request) => (await connect()).createDatabase(request),
+    deleteDatabase: async (guid) => (await connect()).deleteDatabase(guid),
+    task: async (id) => (await connect()).task(id),
+    syncStatus: async (guid) => (await connect()).syncStatus(guid),
+    changeSync: async (guid, change) => (await connect()).changeSync(guid, change),
+  };
+}

@@ -1,0 +1,28 @@
+/** The one place where a failure leaves the process: text on standard error or a JSON document on standard output. */
+import { writeSync } from 'node:fs';
+import { CrdbError } from '../errors.ts';
+import { describeError, errorDocument, errorText } from './describe-error.ts';
+
+/** Prints the failure. Returns the exit code, which is the same for both forms. */
+export function reportError(error: unknown, json: boolean): number {
+  const shown = describeError(error);
+  if (json) writeWhole(1, `${JSON.stringify(errorDocument(shown))}\n`);
+  else writeWhole(2, `${errorText(shown)}\n`);
+  return shown.exitCode;
+}
+
+/** Ctrl-C in a command that has nothing to take back. */
+export function exitInterrupted(json: boolean): never {
+  process.exit(reportError(new CrdbError('interrupted', 'Interrupted. Nothing was changed.'), json));
+}
+
+/** Synchronous, because the process ends next; a reader that has gone is no failure of its own. */
+function writeWhole(descriptor: 1 | 2, text: string): void {
+  try {
+    writeSync(descriptor, text);
+  } catch (error) {
+    const { code } = error as NodeJS.ErrnoException;
+    if (code === 'EAGAIN') (descriptor === 1 ? process.stdout : process.stderr).write(text);
+    else if (code !== 'EPIPE') throw error;
+  }
+}

@@ -1,0 +1,36 @@
+/** `crdb-cli node stop`: nodes with the instances they run. All data stays. */
+import { CrdbError } from '../errors.ts';
+import type { ControlPlane } from './control-plane.ts';
+import { nodeNotFound } from './node-status.ts';
+import type { Steps } from './steps.ts';
+
+export interface StopDocument {
+  readonly nodes: readonly { readonly cluster: string; readonly status: 'stopped' | 'already_stopped' | 'planned' }[];
+}
+
+/** `name` undefined: all local nodes of this home. */
+export async function stopNodes(
+  { name, dryRun }: { readonly name: string | undefined; readonly dryRun: boolean },
+  { control, steps }: { readonly control: ControlPlane; readonly steps: Steps },
+): Promise<StopDocument> {
+  const known = await control.nodes();
+  const chosen = known.filter(({ cluster, kind }) => (name === undefined ? kind === 'local' : cluster.name === name));
+  if (name !== undefined && chosen.length === 0) throw nodeNotFound(name, known);
+  const nodes: StopDocument['nodes'][number][] = [];
+  for (const { cluster, kind, running } of chosen) {
+    if (kind === 'remote')
+      throw new CrdbError(
+        'failed',
+        `${cluster.name} is a cluster on another machine (${cluster.url}): stop its node there`,
+      );
+    if (running && !dryRun) await steps.run(`Stopping ${cluster.name}`, () => control.stop(cluster.name));
+    nodes.push({ cluster: cluster.name, status: !running ? 'already_stopped' : dryRun ? 'planned' : 'stopped' });
+  }
+  return { nodes };
+}
+
+export function stopText({ nodes }: StopDocument): string {
+  if (nodes.length === 0) return 'This home has no nodes.';
+  const words = { stopped: 'Stopped', already_stopped: 'Already stopped:', planned: 'Would stop' };
+  return nodes.map(({ cluster, status }) => `${words[status]} ${cluster}`).join('\n');
+}

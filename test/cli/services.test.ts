@@ -1,0 +1,218 @@
+import { beforeEach, describe, expect, it } from '@jest/globals';
+import { changeSync, changeSyncText, type ChangeSyncOptions } from '../../src/cli/change-sync.ts';
+import { deleteDatabase } from '../../src/cli/delete-database.ts';
+import { getDatabase, getText } from '../../src/cli/get-database.ts';
+import { listDatabases, listText } from '../../src/cli/list-databases.ts';
+import { nodeStatus } from '../../src/cli/node-status.ts';
+import { PLAIN } from '../../src/cli/output.ts';
+import { createConfirmation } from '../../src/cli/prompt.ts';
+import { startNode } from '../../src/cli/start-node.ts';
+import { silentSteps } from '../../src/cli/steps.ts';
+import { stopNodes } from '../../src/cli/stop-nodes.ts';
+import { syncStatus, syncStatusText } from '../../src/cli/sync-status.ts';
+import { failure, FakeControlPlane, fakeWaiting } from './fake-control-plane.ts';
+
+let control: FakeControlPlane;
+
+beforeEach(() => {
+  control = new FakeControlPlane();
+  for (const name of ['local-1', 'local-2', 'local-3']) control.addNode(name);
+  control.addDatabase('orders', ['local-1', 'local-2', 'local-3']);
+});
+
+describe('listing', () => {
+  it('prints a header and one line per instance', async () => {
+    const text = listText(await listDatabases(control), PLAIN);
+    expect(text.split('\n').slice(0, 2)).toEqual([
+      'CRDB-GUID    NAME    REPL-ID  CLUSTER-FQDN  ENDPOINT',
+      'guid-orders  orders  1        local-1       127.0.0.1:12000',
+    ]);
+  });
+
+  it('is empty in a home without nodes', async () => {
+    expect(await listDatabases(new FakeControlPlane())).toEqual({ databases: [], unreachable: [] });
+  });
+
+  it('shows what the answering nodes know and names the silent one', async () => {
+    control.silent.add('local-2');
+    control.local.get('local-3')!.running = false;
+    const { databases, unreachable } = await listDatabases(control);
+    expect(databases).toHaveLength(1);
+    expect(unreachable.map(({ cluster, reason }) => `${cluster} ${reason}`)).toEqual([
+      'local-2 does not answer (The node of local-2 cannot be reached: connection refused)',
+      'local-3 is stopped',
+    ]);
+  });
+
+  it('fails when no node can be asked, because then nothing is known', async () => {
+    for (const node of control.local.values()) node.running = false;
+    const error = await failure(listDatabases(control));
+    expect([error.exitCode, error.hint]).toEqual([4, 'crdb-cli node start --name local-1 --detach']);
+    expect(error.message).toContain('local-1 is stopped; local-2 is stopped');
+  });
+});
+
+describe('finding a database', () => {
+  it('takes its name or its guid', async () => {
+    expect((await getDatabase(control, 'orders')).guid).toBe('guid-orders');
+    expect((await getDatabase(control, 'guid-orders')).name).toBe('orders');
+  });
+
+  it('says when there is none, and whose answer is missing', async () => {
+    control.local.get('local-3')!.running = false;
+    const error = await failure(getDatabase(control, 'payments'));
+    expect([error.code, error.exitCode]).toEqual(['database_not_found', 1]);
+    expect(error.message).toBe('No node that answers knows a database "payments"; local-3 is stopped');
+  });
+
+  it('asks for the guid when a name means two databases', async () => {
+    control.addDatabase('orders', ['local-3'], 'guid-2');
+    const error = await failure(getDatabase(control, 'orders'));
+    expect([error.exitCode, error.message]).toEqual([2, '"orders" is the name of 2 databases: guid-orders, guid-2']);
+  });
+
+  it('prints the configuration as Redis Enterprise lays it out', async () => {
+    const text = getText(await getDatabase(control, 'orders'));
+    expect(text).toContain('CRDB-GUID: guid-orders\nName: orders\nDefault-DB-Config:\n  memory_size: 0 (unlimited)');
+    expect(text).toContain('Instance:\n  Id: 1\n  Cluster:\n    FQDN: local-1');
+  });
+});
+
+describe('deleting', () => {
+  const remove = (options: { yes?: boolean; mayAsk?: boolean; answer?: boolean; dryRun?: boolean }) => {
+    const shown: string[] = [];
+    const confirmation = createConfirmation({
+      yes: options.yes ?? false,
+      mayAsk: options.mayAsk ?? false,
+      ask: async () => options.answer ?? false,
+    });
+    const services = {
+      control,
+      steps: silentSteps,
+      waiting: fakeWaiting(),
+      confirmation,
+      show: (text: string) => shown.push(text),
+    };
+    return { shown, done: deleteDatabase({ nameOrGuid: 'orders', dryRun: options.dryRun ?? false }, services) };
+  };
+
+  it('shows what goes and asks', async () => {
+    const { shown, done } = remove({ mayAsk: true, answer: true });
+    expect((await done).status).toBe('deleted');
+    expect(shown[0]).toContain('This deletes orders (guid-orders) and the data of 3 instances:\n  instance 1  local-1');
+    expect(control.databases.size).toBe(0);
+  });
+
+  it.each([
+    ['the answer is no', { mayAsk: true, answer: false }],
+    ['nobody can be asked and --yes is missing', { mayAsk: false }],
+  ])('changes nothing when %s', async (_case, options) => {
+    const error = await failure(remove(options).done);
+    expect([error.code, error.exitCode]).toEqual(['confirmation_required', 5]);
+    expect(control.databases.size).toBe(1);
+  });
+
+  it('does not ask with --yes, and changes nothing with --dry-run', async () => {
+    expect((await remove({ dryRun: true }).done).status).toBe('planned');
+    expect(control.databases.size).toBe(1);
+    expect((await remove({ yes: true }).done).status).toBe('deleted');
+  });
+});
+
+describe('synchronisation', () => {
+  const change = (options: Partial<ChangeSyncOptions>) =>
+    changeSync(
+      { nameOrGuid: 'orders', action: 'pause', instance: undefined, from: undefined, dryRun: false, ...options },
+      control,
+    );
+
+  it('pauses all links, then has nothing left to do', async () => {
+    expect((await change({})).status).toBe('paused');
+    expect(control.paused.size).toBe(6);
+    expect((await change({})).status).toBe('already_paused');
+    expect((await change({ action: 'resume' })).status).toBe('resumed');
+    expect((await change({ action: 'resume' })).status).toBe('already_running');
+  });
+
+  it('pauses one link', async () => {
+    const document = await change({ instance: 2, from: 1 });
+    expect(document.instances).toEqual([{ id: 2, cluster: 'local-2', from: [1], changed: true }]);
+    expect([...control.paused]).toEqual(['2<1']);
+    expect(changeSyncText(document)).toContain('instance 2 (local-2) from 1');
+  });
+
+  it('pauses what all others pull from one instance', async () => {
+    expect((await change({ from: 1 })).instances.map(({ id }) => id)).toEqual([2, 3]);
+  });
+
+  it('changes nothing when one of the instances cannot be reached', async () => {
+    control.silent.add('local-3');
+    expect((await failure(change({}))).exitCode).toBe(4);
+    control.local.get('local-3')!.running = false;
+    expect((await failure(change({}))).message).toBe(
+      'Nothing was changed: instance 3 cannot be reached, local-3 is stopped',
+    );
+    expect(control.paused.size).toBe(0);
+  });
+
+  it('refuses an instance that is not there, and one that would pull from itself', async () => {
+    expect((await failure(change({ instance: 7 }))).message).toBe('orders has no instance 7, it has 1, 2, 3');
+    expect((await failure(change({ instance: 1, from: 1 }))).exitCode).toBe(2);
+  });
+
+  it('shows every link, and an instance whose node is silent as unreachable', async () => {
+    control.silent.add('local-2');
+    const status = await syncStatus(control, 'orders');
+    expect(status.instances.map(({ process, links }) => [process, links.length])).toEqual([
+      ['running', 2],
+      ['unreachable', 0],
+      ['running', 2],
+    ]);
+    const text = syncStatusText(status, PLAIN);
+    expect(text).toContain('2 (local-2)  streaming  0        0 ms      partial: offset 7 is in the backlog  covered');
+    expect(text).toContain(
+      'instance 2  local-2  127.0.0.1:12001  unreachable\n  The node of local-2 cannot be reached',
+    );
+  });
+});
+
+describe('nodes', () => {
+  it('describes running, stopped and silent ones', async () => {
+    control.silent.add('local-2');
+    control.local.get('local-3')!.running = false;
+    const { nodes } = await nodeStatus(control, undefined);
+    expect(nodes.map(({ status }) => status)).toEqual(['running', 'unreachable', 'stopped']);
+    expect((await failure(nodeStatus(control, 'local-9'))).message).toBe(
+      'This home has no node "local-9", it has local-1, local-2, local-3',
+    );
+  });
+
+  it('starts a node once', async () => {
+    const services = { control, steps: silentSteps };
+    expect((await startNode({ name: 'local-4', options: {} }, services)).status).toBe('started');
+    expect((await startNode({ name: 'local-4', options: {} }, services)).status).toBe('already_running');
+    const error = await failure(startNode({ name: 'local-4', options: { adminPort: 9999 } }, services));
+    expect(error.message).toBe('local-4 runs already, with admin port 9443 and not 9999');
+  });
+
+  it('stops one or all, and says which were stopped before', async () => {
+    const services = { control, steps: silentSteps };
+    expect(await stopNodes({ name: 'local-2', dryRun: false }, services)).toEqual({
+      nodes: [{ cluster: 'local-2', status: 'stopped' }],
+    });
+    const { nodes } = await stopNodes({ name: undefined, dryRun: false }, services);
+    expect(nodes.map(({ status }) => status)).toEqual(['stopped', 'already_stopped', 'stopped']);
+  });
+
+  it('never stops or starts the node of another machine', async () => {
+    control.addNode('eu.example.com', true, true);
+    const services = { control, steps: silentSteps };
+    expect((await failure(stopNodes({ name: 'eu.example.com', dryRun: false }, services))).message).toContain(
+      'another machine',
+    );
+    expect((await failure(startNode({ name: 'eu.example.com', options: {} }, services))).message).toContain(
+      'another machine',
+    );
+    expect((await stopNodes({ name: undefined, dryRun: true }, services)).nodes).toHaveLength(3);
+  });
+});
