@@ -14,3 +14,7 @@ export const RANDOM_TRIES_MAX = 100;
 export const SCAN_BUCKETS_PER_KEY = 10;
 /** Elements of a hash or set that MEMORY USAGE measures by default; the rest is estimated from them. */
 export const MEMORY_SAMPLES = 5;
+/** HSCAN and SSCAN return a collection of up to this many entries at once, whatever COUNT says. */
+export const SCAN_WHOLE_MAX = 128;
+/** Most elements, repetitions included, that SRANDMEMBER and HRANDFIELD reply for a negative count. */
+export const RANDOM_REPETITIONS_MAX = 2 ** 24;

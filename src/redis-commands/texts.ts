@@ -16,3 +16,4 @@ export const invalidExpireTime = (command: string): string => `ERR invalid expir
 
 export const unknownSubcommand = (subcommand: string, command: string): string =>
   `ERR unknown subcommand '${subcommand.slice(0, 128)}'. Try ${command} HELP.`;
+export const OUT_OF_RANGE = 'ERR value is out of range';
