@@ -88,6 +88,11 @@ export class Chronicle {
     return count;
   }
 
+  /** The same for every origin. */
+  forgetBeyond(known: (origin: OriginName) => number): void {
+    for (const origin of this.#origins.keys()) this.forget(origin, known(origin));
+  }
+
   #contextOf(origin: OriginName, seq: number): Context | null {
     if (seq === 0) return null;
     const entry = this.#origins.get(origin)?.get(seq);

@@ -1,0 +1,119 @@
+/**
+ * One instance on a simulated machine: the real composition (src/instance/engine.ts) on a simulated host, with an endpoint that knows just
+ * enough RESP for peers.
+ *
+ * Clients are the simulation itself: `execute` runs commands as one batch, as the server does for one command or for one EXEC.
+ *
+ * Invariant: after `start` every commit has been reported to the log before the turn ends.
+ */
+import type { InstanceConfig, PeerConfig, Persistence } from '../../../src/instance/config.ts';
+import { Engine } from '../../../src/instance/engine.ts';
+import type { Database } from '../../../src/database/database.ts';
+import type { ReplyValue } from '../recording-reply.ts';
+import type { SimulatedHost } from '../world/machine.ts';
+import { CommandRunner } from './command-runner.ts';
+import { SECRET, serveConnection } from './endpoint.ts';
+
+export const PORT = 12000;
+const ARENA_SEGMENT_BYTES = 1 << 20;
+const LOG_CHUNK_BYTES = 1 << 12;
+
+export interface InstanceSettings {
+  readonly id: number;
+  /** Ids of all instances, this one included. */
+  readonly ids: readonly number[];
+  readonly persistence: Persistence;
+  readonly backlogBytesMax: number;
+  readonly logSegmentBytes: number;
+  readonly onLog: (line: string) => void;
+  /** Only a restart helps. */
+  readonly onFatal: (reason: string) => void;
+}
+
+export interface Executed {
+  readonly replies: readonly ReplyValue[];
+  /** 0: nothing was changed. */
+  readonly seq: number;
+}
+
+export const machineName = (id: number): string => `instance${id}`;
+
+export class SimulatedInstance {
+  readonly id: number;
+  readonly engine: Engine;
+  readonly #commands: CommandRunner;
+  #stopping = false;
+
+  /** Resolves when the instance is ready; rejects with what keeps it from starting. */
+  static async start(host: SimulatedHost, settings: InstanceSettings): Promise<SimulatedInstance> {
+    const engine = await Engine.open({
+      host,
+      config: configOf(settings),
+      log: (level, line) => settings.onLog(`${level} ${line}`),
+      onFatal: settings.onFatal,
+      arenaSegmentBytes: ARENA_SEGMENT_BYTES,
+      logChunkBytes: LOG_CHUNK_BYTES,
+      logSegmentBytes: settings.logSegmentBytes,
+    });
+    const instance = new SimulatedInstance(settings.id, engine);
+    host.listen(PORT, (connection) =>
+      serveConnection(connection, (accepted, request, rest) => engine.replication.accept(accepted, request, rest)),
+    );
+    engine.start();
+    return instance;
+  }
+
+  private constructor(id: number, engine: Engine) {
+    this.id = id;
+    this.engine = engine;
+    this.#commands = new CommandRunner(engine.database);
+  }
+
+  get database(): Database {
+    return this.engine.database;
+  }
+
+  /** Clients' writes wait while a full sync is merged. */
+  get acceptsWrites(): boolean {
+    return !this.#stopping && !this.database.writesHeld;
+  }
+
+  /** Runs the commands as one batch. */
+  execute(commands: readonly (readonly string[])[]): Executed {
+    this.engine.enterTurn();
+    const replies = commands.map((argv) => this.#commands.run(argv));
+    const seq = this.database.commit();
+    if (seq > 0) this.engine.wake();
+    return { replies, seq };
+  }
+
+  async stop(): Promise<void> {
+    this.#stopping = true;
+    await this.engine.stop();
+  }
+}
+
+function configOf(settings: InstanceSettings): InstanceConfig {
+  const { id, ids, persistence, backlogBytesMax } = settings;
+  const peerOf = (peer: number): PeerConfig => {
+    return { id: peer, cluster: machineName(peer), host: machineName(peer), port: PORT, paused: false };
+  };
+  return {
+    version: 1,
+    guid: 'a5a5a5a5-0000-4000-8000-000000000001',
+    name: 'simulated',
+    instanceId: id,
+    cluster: machineName(id),
+    host: machineName(id),
+    port: PORT,
+    dataDirectory: '/data',
+    persistence,
+    password: '',
+    replicationSecret: SECRET,
+    controlSecret: 'control',
+    memoryBytesMax: 0,
+    backlogBytesMax,
+    compression: 0,
+    peers: ids.filter((peer) => peer !== id).map(peerOf),
+  };
+}

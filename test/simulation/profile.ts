@@ -1,0 +1,66 @@
+/** What kind of run a seed is: how durable, how busy, how large the backlog, how wrong the clocks. */
+import type { Persistence } from '../../src/instance/config.ts';
+import type { SeededRandom } from './world/random.ts';
+
+export interface InstanceProfile {
+  readonly id: number;
+  readonly persistence: Persistence;
+  readonly offsetMs: number;
+  readonly drift: number;
+}
+
+export interface Profile {
+  readonly name: string;
+  readonly instances: readonly InstanceProfile[];
+  readonly backlogBytesMax: number;
+  readonly logSegmentBytes: number;
+  /** Mean distance of one client's writes. */
+  readonly writeEveryMs: number;
+  readonly faultEveryMs: number;
+  /** Keys per type. */
+  readonly keys: number;
+  /** FLUSHALL happens; then there are no books of the clients. */
+  readonly flushes: boolean;
+  readonly jumpsBack: boolean;
+}
+
+const ALWAYS: Persistence = { kind: 'aof', fsync: 'always' };
+const EVERY_SEC: Persistence = { kind: 'aof', fsync: 'every-sec' };
+const SNAPSHOT: Persistence = { kind: 'snapshot', afterSeconds: 5, afterWrites: 10 };
+const DISABLED: Persistence = { kind: 'disabled' };
+
+const nameOf = (persistence: Persistence): string =>
+  persistence.kind === 'aof' ? persistence.fsync : persistence.kind;
+
+export function chooseProfile(random: SeededRandom, instances: number): Profile {
+  const all = [ALWAYS, EVERY_SEC, SNAPSHOT, DISABLED];
+  const common = random.weighted<Persistence | null>([
+    [3, ALWAYS],
+    [4, EVERY_SEC],
+    [1, SNAPSHOT],
+    [1, DISABLED],
+    [2, null],
+  ]);
+  const chosen = Array.from({ length: instances }, (_, i) => ({
+    id: i + 1,
+    persistence: common ?? random.pick(all),
+    offsetMs: random.chance(0.5) ? random.between(-3000, 3000) : 0,
+    drift: random.real(-0.0002, 0.0002),
+  }));
+  const backlogBytesMax = random.pick([2_000, 20_000, 1_000_000]);
+  const keys = random.pick([1, 3, 8]);
+  const flushes = random.chance(0.25);
+  const kinds = common === null ? chosen.map(({ persistence }) => nameOf(persistence)).join('+') : nameOf(common);
+  return {
+    name: `${kinds}, backlog ${backlogBytesMax}, ${keys} keys per type${flushes ? ', flushes' : ''}`,
+    instances: chosen,
+    backlogBytesMax,
+    logSegmentBytes: random.pick([4_000, 40_000, 1_000_000]),
+    writeEveryMs: random.pick([30, 100, 300]),
+    faultEveryMs: random.pick([1500, 4000, 12_000]),
+    keys,
+    flushes,
+    // Without a data directory the generation is the second of the start: only a clock that never goes back makes it unique.
+    jumpsBack: chosen.every(({ persistence }) => persistence.kind !== 'disabled'),
+  };
+}
