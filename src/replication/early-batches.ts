@@ -39,7 +39,8 @@ export class EarlyBatches {
   add(origin: number, bytes: Uint8Array, start: number, end: number): void {
     let queue = this.#queues.get(origin);
     if (!queue) this.#queues.set(origin, (queue = { frames: [], head: 0 }));
-    queue.frames.push(bytes.slice(start, end));
+    // Not `slice`, which on a Buffer copies nothing.
+    queue.frames.push(new Uint8Array(bytes.subarray(start, end)));
     this.bytes += end - start;
     this.count++;
   }

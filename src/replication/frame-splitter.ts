@@ -104,7 +104,8 @@ export class FrameSplitter {
   /** Copies what was pushed and not handed out, so that the caller's bytes may change. */
   detach(): void {
     if (this.#owned) return;
-    this.#input = this.#at === this.#input.length ? EMPTY : this.#input.slice(this.#at);
+    // Not `slice`, which on a Buffer copies nothing.
+    this.#input = this.#at === this.#input.length ? EMPTY : new Uint8Array(this.#input.subarray(this.#at));
     this.#at = 0;
     this.#owned = true;
   }
