@@ -1,12 +1,12 @@
 /**
- * One feed's I/O on the serving side: answers HELLO, then sends a snapshot where needed, and the log.
+ * One feed's I/O on the serving side: answers HELLO, then sends a snapshot where needed, and the log (log-stream.ts).
  *
- * Back-pressure, not buffering: when the connection says "wait", the feed stops reading the log until `onDrain`; a slow peer is overrun
- * by one read at most (`feedReadBytes`), and goes on later from wherever it is, on disk if need be. Frames that are not batches wait for
- * a frame's end, since a batch may be sent in pieces.
+ * Back-pressure, not buffering: when the connection says "wait", the feed stops reading until `onDrain`; a slow peer is overrun by one read
+ * at most (`feedReadBytes`), and goes on later from wherever it is, on disk if need be. Frames that are not batches wait for a frame's end,
+ * since a batch may be sent in pieces.
  *
- * Invariant: nothing beyond the log's publish position leaves; a batch is sent at most once per connection, in the order of the log,
- * and per origin without a hole.
+ * Invariant: a peer is sent nothing before HELLO has been answered, and nothing that a power failure here could still undo where the log
+ * promises that: a snapshot too waits for the publish position.
  */
 import { FRAME, FRAME_HEADER_BYTES } from '../crdt/frame.ts';
 import type { VersionVector } from '../crdt/version-vector.ts';
@@ -16,9 +16,9 @@ import { decideSync } from './decide-sync.ts';
 import { INITIAL_FEED, stepFeed, type FeedAction, type FeedEvent, type FeedMachine } from './feed.ts';
 import { FrameSplitter, frameSizesFromPuller } from './frame-splitter.ts';
 import { REPLICATION_PROTOCOL, type ReplicationLimits } from './limits.ts';
-import { LogWalker } from './log-walker.ts';
+import { LogStream, type LogStreamOwner } from './log-stream.ts';
 import * as messages from './messages.ts';
-import { listWantedOrigins, type Generations } from './origins.ts';
+import type { Generations } from './origins.ts';
 import type { DatabasePort, LogPort, ReplicationEvents, SnapshotPort } from './ports.ts';
 
 export interface FeedDependencies {
@@ -45,28 +45,22 @@ export interface FeedOwner {
   onClosed(feed: FeedDriver): void;
 }
 
-export class FeedDriver {
+export class FeedDriver implements LogStreamOwner {
   readonly peer: number;
   machine: FeedMachine = INITIAL_FEED;
   /** Client messages dropped because the peer was slow. */
   publishDropped = 0;
-  /** Where in the log this feed is. */
-  position = 0;
+  readonly holder: string;
 
   readonly #deps: FeedDependencies;
   readonly #connection: Connection;
   readonly #splitter: FrameSplitter;
-  readonly #walker: LogWalker;
-  readonly #holder: string;
-  #asked: ReadonlySet<number> = new Set();
-  #wanted: readonly number[] = [];
-  #originsKnown = -1;
+  readonly #stream: LogStream;
   #snapshot: SnapshotPort | null = null;
   #snapshotReason: string | null = null;
   #snapshotPosition = 0;
 
   #isBlocked = false;
-  #isReading = false;
   #isPumping = false;
   #heardAtMs: number;
   #movedAtMs: number;
@@ -78,23 +72,23 @@ export class FeedDriver {
   #askAfterDrain = false;
   readonly #publishes: Buffer[] = [];
   #publishBytes = 0;
-  readonly #gathered: Buffer;
-  #gatheredBytes = 0;
-  /** Where a hole was met. */
-  #gapPosition = -1;
 
   constructor(connection: Connection, peer: number, deps: FeedDependencies) {
     this.#connection = connection;
     this.peer = peer;
     this.#deps = deps;
     this.#splitter = new FrameSplitter(frameSizesFromPuller(deps.limits));
-    this.#walker = new LogWalker(deps.database.origins);
-    this.#holder = `feed to instance ${peer}`;
-    this.#gathered = Buffer.allocUnsafeSlow(deps.limits.feedReadBytes);
+    this.holder = `feed to instance ${peer}`;
+    this.#stream = new LogStream(deps, this);
     this.#heardAtMs = this.#movedAtMs = deps.clock.monotonicMs();
     connection.onData = (bytes) => this.receive(bytes);
     connection.onDrain = () => this.#onDrain();
     connection.onClose = () => this.step({ type: 'closed' });
+  }
+
+  /** Where in the log this feed is. */
+  get position(): number {
+    return this.#stream.position;
   }
 
   step(event: FeedEvent): void {
@@ -122,8 +116,8 @@ export class FeedDriver {
     if (this.#isPumping) return;
     this.#isPumping = true;
     if (this.machine.stage === 'snapshot') this.#pumpSnapshot();
-    if (this.machine.stage === 'streaming') this.#pumpLog();
-    if (this.machine.stage === 'queued') this.#sendDue();
+    if (this.machine.stage === 'streaming') this.#stream.pump();
+    if (this.machine.stage === 'queued') this.onBoundary();
     this.#isPumping = false;
   }
 
@@ -181,7 +175,7 @@ export class FeedDriver {
       case FRAME.ack: {
         const ack = messages.decodeAck(payload, database.origins);
         if (typeof ack === 'string') return ack;
-        this.#walker.sent.raiseAll(ack.applied);
+        this.#stream.sent.raiseAll(ack.applied);
         this.#deps.acks.note(this.peer, ack);
         this.#deps.onPeerVector(ack.applied);
         return null;
@@ -190,8 +184,7 @@ export class FeedDriver {
         const want = messages.decodeWant(payload, database.origins);
         if (typeof want === 'string') return want;
         database.origins.indexOf(this.peer, want.generation);
-        this.#asked = new Set(want.origins);
-        this.#originsKnown = -1;
+        this.#stream.want(want.origins);
         this.#deps.feeds.schedulePump();
         return null;
       }
@@ -211,8 +204,8 @@ export class FeedDriver {
 
   #onHello(hello: messages.Hello): void {
     const { database, acks, onPeerVector } = this.#deps;
-    this.#walker.sent.copyFrom(hello.vector);
-    this.#asked = new Set(hello.want);
+    this.#stream.sent.copyFrom(hello.vector);
+    this.#stream.want(hello.want);
     this.step({ type: 'hello', hello });
     if (this.machine.stage === 'closed') return;
     database.origins.indexOf(hello.instance, hello.generation);
@@ -232,10 +225,9 @@ export class FeedDriver {
         return this.#decide();
       case 'send-continue':
         events.onLog('info', `feed to instance ${this.peer}: ${action.reason}`);
-        return this.#write(messages.encodeContinue(action.reason));
+        return this.write(messages.encodeContinue(action.reason));
       case 'seek':
-        this.position = action.position;
-        log.retain(this.#holder, this.position);
+        this.#stream.seek(action.position);
         return feeds.schedulePump();
       case 'queue-snapshot':
         return feeds.queueSnapshot(this);
@@ -244,15 +236,12 @@ export class FeedDriver {
         this.#snapshotReason = action.reason;
         this.#snapshotPosition = log.endPosition;
         this.#movedAtMs = this.#deps.clock.monotonicMs();
-        log.retain(this.#holder, this.#snapshotPosition);
+        log.retain(this.holder, this.#snapshotPosition);
         events.onLog('info', `feed to instance ${this.peer}: ${action.reason}`);
         return feeds.schedulePump();
-      case 'stream-after-snapshot':
-        this.position = this.#snapshotPosition;
-        return;
       case 'send-error':
         events.onLog('info', `feed to instance ${this.peer} refused: ${action.message}`);
-        if (this.#walker.frameBytesLeft === 0) this.#write(messages.encodeError(action));
+        if (this.#stream.isBetweenFrames) this.write(messages.encodeError(action));
         return;
       case 'close':
         return this.#close();
@@ -273,13 +262,13 @@ export class FeedDriver {
       want: [],
       compression: 0,
     };
-    this.#write(messages.encodeHello(hello, origins));
+    this.write(messages.encodeHello(hello, origins));
   }
 
   /** Where to go on from what the peer has, or that this is impossible. */
   #decide(): void {
     const { database, log, guid } = this.#deps;
-    this.#listWanted();
+    const location = this.#stream.locate();
     const decision = decideSync({
       guid,
       origins: database.origins,
@@ -287,16 +276,10 @@ export class FeedDriver {
       vector: database.vector,
       floor: log.floor,
       peer: this.peer,
-      peerVector: this.#walker.sent,
-      location: log.locate(this.#walker.sent, this.#wanted),
+      peerVector: this.#stream.sent,
+      location,
     });
     this.step({ type: 'decided', decision });
-  }
-
-  /** The log no longer has what is next: decide anew, on the same connection. */
-  #startOver(): void {
-    if (this.#walker.frameBytesLeft === 0) return this.#decide();
-    this.step({ type: 'failed', code: 'LOST', message: 'the log moved on within a batch that was being sent' });
   }
 
   #close(): void {
@@ -304,7 +287,7 @@ export class FeedDriver {
     this.#snapshot?.abort();
     this.#snapshot = null;
     this.#publishes.length = 0;
-    log.release(this.#holder);
+    log.release(this.holder);
     feeds.freeSnapshot(this);
     feeds.onClosed(this);
     this.#connection.close();
@@ -312,89 +295,63 @@ export class FeedDriver {
 
   // --- sending --------------------------------------------------------------------------------------------------------
 
-  #pumpLog(): void {
-    const { log, limits, feeds } = this.#deps;
-    let bytesLeft = limits.feedPumpBytesMax;
-    while (!this.#isBlocked && !this.#isReading && this.machine.stage === 'streaming') {
-      if (this.#walker.frameBytesLeft === 0) {
-        this.#sendDue();
-        if (this.#originsKnown !== this.#deps.database.origins.count) {
-          this.#renewWanted();
-          continue;
-        }
-      }
-      const available = log.publishPosition - this.position;
-      if (available <= 0) return this.#onDrained();
-      if (bytesLeft <= 0) return feeds.schedulePump();
-      const bytes = log.read(this.position, Math.min(available, limits.feedReadBytes));
-      if (bytes instanceof Promise) return this.#awaitRead(bytes);
-      bytesLeft -= bytes?.length ?? 0;
-      this.#consume(bytes);
+  mayWrite(): boolean {
+    return !this.#isBlocked && this.machine.stage === 'streaming';
+  }
+
+  write(bytes: Uint8Array): void {
+    if (!this.#connection.write(bytes)) this.#isBlocked = true;
+  }
+
+  /** Frames that are not batches. */
+  onBoundary(): void {
+    if (this.#isBlocked) return;
+    if (this.#publishes.length > 0) {
+      const frames = this.#publishes.splice(0);
+      this.#publishBytes = 0;
+      this.write(frames.length === 1 ? frames[0]! : Buffer.concat(frames));
+    }
+    if (this.#heartbeatDue) {
+      this.#heartbeatDue = false;
+      const { database, log, clock } = this.#deps;
+      const { vector, origins, self } = database;
+      const wallClockMs = clock.nowMs();
+      const { endPosition: position, floor } = log;
+      this.write(
+        messages.encodeHeartbeat({ vector, wallClockMs, position, floor, generation: self.generation }, origins),
+      );
     }
   }
 
-  #awaitRead(bytes: Promise<Buffer | null>): void {
-    this.#isReading = true;
-    bytes.then(
-      (slice) => {
-        this.#isReading = false;
-        if (this.machine.stage !== 'streaming') return;
-        this.#consume(slice);
-        this.#deps.feeds.schedulePump();
-      },
-      (error: unknown) => {
-        this.#isReading = false;
-        const message = `the log cannot be read: ${error instanceof Error ? error.message : String(error)}`;
-        this.step({ type: 'failed', code: 'LOG', message });
-      },
-    );
-  }
-
-  #consume(bytes: Buffer | null): void {
-    const { log } = this.#deps;
-    if (bytes === null) return this.#startOver();
-    const walker = this.#walker;
-    const count = walker.walk(bytes, this.#sendRun);
-    this.#flushGathered();
-    this.position += count;
-    log.retain(this.#holder, this.position);
-    if (walker.gap >= 0) return this.#onGap();
-    if (count === 0)
-      this.step({ type: 'failed', code: 'LOG', message: `the log ends within a frame at position ${this.position}` });
-  }
-
-  /** A merge lies between: what the peer lacks of this origin may be in no batch. Looking twice at the same place does not help. */
-  #onGap(): void {
-    const origin = this.#walker.gap;
-    this.#walker.gap = -1;
-    if (this.position !== this.#gapPosition) {
-      this.#gapPosition = this.position;
-      return this.#startOver();
+  onDrained(): void {
+    if (this.#heartbeatAfterDrain) {
+      this.#heartbeatAfterDrain = false;
+      this.#heartbeatDue = true;
     }
-    const { origins, vector } = this.#deps.database;
-    const { instance } = origins.at(origin);
-    const has = this.#walker.sent.get(origin);
-    const reason = `full: batches of instance ${instance} after offset ${has} came by full sync, of ${vector.get(origin)}`;
-    this.step({ type: 'decided', decision: { kind: 'full', reason } });
+    if (this.#askAfterDrain) {
+      this.#askAfterDrain = false;
+      this.write(messages.encodeAsk());
+    }
+    this.onBoundary();
   }
 
-  /** Short runs are copied together, long ones are written where they lie. */
-  readonly #sendRun = (bytes: Buffer, start: number, end: number): void => {
-    const length = end - start;
-    if (length > this.#deps.limits.feedGatherBytesMax) {
-      this.#flushGathered();
-      this.#write(bytes.subarray(start, end));
-      return;
-    }
-    if (this.#gatheredBytes + length > this.#gathered.length) this.#flushGathered();
-    bytes.copy(this.#gathered, this.#gatheredBytes, start, end);
-    this.#gatheredBytes += length;
-  };
+  onMore(): void {
+    this.#deps.feeds.schedulePump();
+  }
 
-  #flushGathered(): void {
-    if (this.#gatheredBytes === 0) return;
-    this.#write(Buffer.from(this.#gathered.subarray(0, this.#gatheredBytes)));
-    this.#gatheredBytes = 0;
+  /** Decides anew, on the same connection; the peer may have to be sent a snapshot now. */
+  onLost(): void {
+    if (this.machine.stage !== 'streaming') return;
+    if (this.#stream.isBetweenFrames) return this.#decide();
+    this.step({ type: 'failed', code: 'LOST', message: 'the log moved on within a batch that was being sent' });
+  }
+
+  onHole(reason: string): void {
+    this.step({ type: 'decided', decision: { kind: 'full', reason: `full: ${reason}` } });
+  }
+
+  onFailed(message: string): void {
+    this.step({ type: 'failed', code: 'LOG', message });
   }
 
   #pumpSnapshot(): void {
@@ -402,12 +359,12 @@ export class FeedDriver {
     if (log.publishPosition < this.#snapshotPosition || !this.#snapshot) return;
     this.#announceSnapshot(this.#snapshot);
     for (let bytesLeft = limits.feedPumpBytesMax; !this.#isBlocked && this.#snapshot;) {
-      this.#sendDue();
+      this.onBoundary();
       if (bytesLeft <= 0) return feeds.schedulePump();
       const piece = this.#snapshot.next(limits.snapshotPieceBytes);
       if (piece === null) return this.#endSnapshot(this.#snapshot);
-      this.#write(messages.encodeSnapshotHeader(piece.length));
-      this.#write(piece);
+      this.write(messages.encodeSnapshotHeader(piece.length));
+      this.write(piece);
       bytesLeft -= piece.length;
       this.#movedAtMs = this.#deps.clock.monotonicMs();
     }
@@ -418,81 +375,15 @@ export class FeedDriver {
     const { vector, bytesEstimate } = snapshot;
     const message = { reason: this.#snapshotReason, vector, bytesEstimate };
     this.#snapshotReason = null;
-    this.#write(messages.encodeFullResync(message, this.#deps.database.origins));
+    this.write(messages.encodeFullResync(message, this.#deps.database.origins));
   }
 
   #endSnapshot(snapshot: SnapshotPort): void {
-    this.#write(messages.encodeSnapshotEnd());
-    this.#walker.sent.raiseAll(snapshot.vector);
+    this.write(messages.encodeSnapshotEnd());
     this.#snapshot = null;
-    this.#listWanted();
+    this.#stream.seekAfter(snapshot.vector, this.#snapshotPosition);
     this.#deps.feeds.freeSnapshot(this);
     this.step({ type: 'snapshot-sent' });
-  }
-
-  #listWanted(): void {
-    const { database, generations } = this.#deps;
-    const { origins } = database;
-    this.#wanted = listWantedOrigins({ server: database.self.instance, asked: this.#asked, origins, generations });
-    this.#walker.setWanted(this.#wanted);
-    this.#originsKnown = origins.count;
-  }
-
-  /** Takes in further origins; goes back in the log when the peer lacks something of them. */
-  #renewWanted(): void {
-    const { log, database } = this.#deps;
-    const before = new Set(this.#wanted);
-    this.#listWanted();
-    const { sent } = this.#walker;
-    const lacksSome = this.#wanted.some(
-      (origin) => !before.has(origin) && database.vector.get(origin) > sent.get(origin),
-    );
-    if (!lacksSome) return;
-    const location = log.locate(sent, this.#wanted);
-    if ('missing' in location) return this.#decide();
-    this.position = Math.min(this.position, location.position);
-    log.retain(this.#holder, this.position);
-  }
-
-  /** Everything that may be sent is sent. */
-  #onDrained(): void {
-    if (this.#heartbeatAfterDrain) {
-      this.#heartbeatAfterDrain = false;
-      this.#heartbeatDue = true;
-    }
-    if (this.#askAfterDrain) {
-      this.#askAfterDrain = false;
-      this.#write(messages.encodeAsk());
-    }
-    this.#sendDue();
-  }
-
-  /** Frames that are not batches; only between frames. */
-  #sendDue(): void {
-    if (this.#isBlocked) return;
-    if (this.#publishes.length > 0) {
-      const frames = this.#publishes.splice(0);
-      this.#publishBytes = 0;
-      this.#write(frames.length === 1 ? frames[0]! : Buffer.concat(frames));
-    }
-    if (this.#heartbeatDue) {
-      this.#heartbeatDue = false;
-      const { database, log, clock } = this.#deps;
-      const { vector, origins, self } = database;
-      const wallClockMs = clock.nowMs();
-      const heartbeat = {
-        vector,
-        wallClockMs,
-        position: log.endPosition,
-        floor: log.floor,
-        generation: self.generation,
-      };
-      this.#write(messages.encodeHeartbeat(heartbeat, origins));
-    }
-  }
-
-  #write(bytes: Uint8Array): void {
-    if (!this.#connection.write(bytes)) this.#isBlocked = true;
   }
 
   #onDrain(): void {

@@ -39,7 +39,6 @@ export type FeedAction =
   | { readonly do: 'seek'; readonly position: number }
   | { readonly do: 'queue-snapshot' }
   | { readonly do: 'begin-snapshot'; readonly reason: string }
-  | { readonly do: 'stream-after-snapshot' }
   | { readonly do: 'send-error'; readonly code: string; readonly message: string }
   | { readonly do: 'close' };
 
@@ -75,7 +74,7 @@ export function stepFeed(state: FeedMachine, event: FeedEvent, context: FeedCont
         actions: [{ do: 'begin-snapshot', reason: state.lastDecision.reason }],
       };
     case 'snapshot-sent':
-      return { state: { ...state, stage: 'streaming' }, actions: [{ do: 'stream-after-snapshot' }] };
+      return { state: { ...state, stage: 'streaming' }, actions: [] };
     case 'failed':
       return fail(state, event.code, event.message);
     case 'closed':

@@ -1,0 +1,206 @@
+/**
+ * The log as one peer is sent it: reads slices from where this peer is, picks what it wants (log-walker.ts), writes that.
+ *
+ * What is wanted may grow while it streams: a WANT, a generation that retired. If the peer lacks something of a new origin, the stream goes back in
+ * the log to where that begins; everything it sent already it passes over. So there is one position, whatever is wanted.
+ *
+ * Invariant: nothing beyond the publish position is written; a batch is written at most once, in the order of the log, and per origin without
+ * a hole.
+ */
+import type { VersionVector } from '../crdt/version-vector.ts';
+import type { ReplicationLimits } from './limits.ts';
+import { LogWalker } from './log-walker.ts';
+import { listWantedOrigins, type Generations } from './origins.ts';
+import type { DatabasePort, LogLocation, LogPort } from './ports.ts';
+
+export interface LogStreamDependencies {
+  readonly database: DatabasePort;
+  readonly log: LogPort;
+  readonly limits: ReplicationLimits;
+  readonly generations: Generations;
+}
+
+export interface LogStreamOwner {
+  /** Under which name the log keeps what this stream still needs. */
+  readonly holder: string;
+  /** False: the connection takes no more for now, or the stream is over. */
+  mayWrite(): boolean;
+  write(bytes: Uint8Array): void;
+  /** Between two frames: others may be written. */
+  onBoundary(): void;
+  /** All that may be sent is sent. */
+  onDrained(): void;
+  /** To be pumped again in a later turn. */
+  onMore(): void;
+  /** The log no longer has what is next: `locate` anew. */
+  onLost(): void;
+  /** What is next came by a full sync and is in no batch; the reason in words. */
+  onHole(reason: string): void;
+  onFailed(message: string): void;
+}
+
+export class LogStream {
+  readonly #deps: LogStreamDependencies;
+  readonly #owner: LogStreamOwner;
+  readonly #walker: LogWalker;
+  readonly #gathered: Buffer;
+  #gatheredBytes = 0;
+  #position = 0;
+  #asked: ReadonlySet<number> = new Set();
+  #wanted: readonly number[] = [];
+  /** Size of the origin table when `wanted` was listed; -1: to be listed again. */
+  #originsKnown = -1;
+  #isReading = false;
+  /** Where a hole was met. */
+  #holePosition = -1;
+
+  constructor(deps: LogStreamDependencies, owner: LogStreamOwner) {
+    this.#deps = deps;
+    this.#owner = owner;
+    this.#walker = new LogWalker(deps.database.origins);
+    this.#gathered = Buffer.allocUnsafeSlow(deps.limits.feedReadBytes);
+  }
+
+  get position(): number {
+    return this.#position;
+  }
+
+  /** What the peer has, or will have when all that was written arrives. */
+  get sent(): VersionVector {
+    return this.#walker.sent;
+  }
+
+  /** Whether the last thing written was a whole frame. */
+  get isBetweenFrames(): boolean {
+    return this.#walker.frameBytesLeft === 0;
+  }
+
+  /** Origins asked for beside those that every feed carries. */
+  want(origins: readonly number[]): void {
+    this.#asked = new Set(origins);
+    this.#originsKnown = -1;
+  }
+
+  /** Where the peer's next batch is, or why the log has it no more. */
+  locate(): LogLocation {
+    this.#listWanted();
+    return this.#deps.log.locate(this.#walker.sent, this.#wanted);
+  }
+
+  seek(position: number): void {
+    this.#position = position;
+    this.#deps.log.retain(this.#owner.holder, position);
+  }
+
+  /** After a snapshot: the peer has this, and what follows begins there. */
+  seekAfter(vector: VersionVector, position: number): void {
+    this.#walker.sent.raiseAll(vector);
+    this.#listWanted();
+    this.seek(position);
+  }
+
+  /** Sends what there is, as far as the connection takes it and the turn allows. */
+  pump(): void {
+    const { log, limits, database } = this.#deps;
+    const owner = this.#owner;
+    let bytesLeft = limits.feedPumpBytesMax;
+    while (!this.#isReading && owner.mayWrite()) {
+      if (this.isBetweenFrames) {
+        owner.onBoundary();
+        if (this.#originsKnown !== database.origins.count) {
+          this.#renewWanted();
+          continue;
+        }
+      }
+      const available = log.publishPosition - this.#position;
+      if (available <= 0) return owner.onDrained();
+      if (bytesLeft <= 0) return owner.onMore();
+      const bytes = log.read(this.#position, Math.min(available, limits.feedReadBytes));
+      if (bytes instanceof Promise) return this.#awaitRead(bytes);
+      bytesLeft -= bytes?.length ?? 0;
+      this.#send(bytes);
+    }
+  }
+
+  #awaitRead(bytes: Promise<Buffer | null>): void {
+    const owner = this.#owner;
+    this.#isReading = true;
+    bytes.then(
+      (slice) => {
+        this.#isReading = false;
+        // Where the connection is full or gone by now the slice is read again, if ever.
+        if (owner.mayWrite()) this.#send(slice);
+        owner.onMore();
+      },
+      (error: unknown) => {
+        this.#isReading = false;
+        owner.onFailed(`the log cannot be read: ${error instanceof Error ? error.message : String(error)}`);
+      },
+    );
+  }
+
+  #send(bytes: Buffer | null): void {
+    if (bytes === null) return this.#owner.onLost();
+    const count = this.#walker.walk(bytes, this.#sendRun);
+    this.#flushGathered();
+    this.seek(this.#position + count);
+    if (this.#walker.gap >= 0) this.#onHole();
+    else if (count === 0) this.#owner.onFailed(`the log ends within a frame at position ${this.#position}`);
+  }
+
+  /** A merge lies between: what the peer lacks of this origin is in no batch. Looking twice at the same place does not help. */
+  #onHole(): void {
+    const origin = this.#walker.gap;
+    this.#walker.gap = -1;
+    if (this.#position !== this.#holePosition) {
+      this.#holePosition = this.#position;
+      return this.#owner.onLost();
+    }
+    const { origins, vector } = this.#deps.database;
+    const { instance } = origins.at(origin);
+    const has = this.#walker.sent.get(origin);
+    this.#owner.onHole(
+      `batches of instance ${instance} from offset ${has} on came by full sync, of ${vector.get(origin)}`,
+    );
+  }
+
+  /** Short runs are copied together, long ones are written where they lie. */
+  readonly #sendRun = (bytes: Buffer, start: number, end: number): void => {
+    const length = end - start;
+    if (length > this.#deps.limits.feedGatherBytesMax) {
+      this.#flushGathered();
+      this.#owner.write(bytes.subarray(start, end));
+      return;
+    }
+    if (this.#gatheredBytes + length > this.#gathered.length) this.#flushGathered();
+    bytes.copy(this.#gathered, this.#gatheredBytes, start, end);
+    this.#gatheredBytes += length;
+  };
+
+  #flushGathered(): void {
+    if (this.#gatheredBytes === 0) return;
+    this.#owner.write(Buffer.from(this.#gathered.subarray(0, this.#gatheredBytes)));
+    this.#gatheredBytes = 0;
+  }
+
+  #listWanted(): void {
+    const { database, generations } = this.#deps;
+    const { origins, self } = database;
+    this.#wanted = listWantedOrigins({ server: self.instance, asked: this.#asked, origins, generations });
+    this.#walker.setWanted(this.#wanted);
+    this.#originsKnown = origins.count;
+  }
+
+  /** Takes in further origins; goes back in the log when the peer lacks something of them. */
+  #renewWanted(): void {
+    const { log, database } = this.#deps;
+    const before = new Set(this.#wanted);
+    this.#listWanted();
+    const { sent } = this.#walker;
+    const isLacked = (origin: number): boolean => !before.has(origin) && database.vector.get(origin) > sent.get(origin);
+    if (!this.#wanted.some(isLacked)) return;
+    const location = log.locate(sent, this.#wanted);
+    if ('missing' in location) this.#owner.onLost();
+    else this.seek(Math.min(this.#position, location.position));
+  }
+}
