@@ -10,7 +10,7 @@ import type { KeyRef } from '../database/key-ref.ts';
 import { clearHiddenField, findVisible, hashKeyForWrite, hashOf, replyValue } from './hash-access.ts';
 import { parseDecimal, parseExactInteger, replyExact } from './parse-number.ts';
 import { ONE_KEY, type Call, type CommandSpec } from './spec.ts';
-import { NOT_A_FLOAT, NOT_AN_INTEGER, WOULD_BE_INFINITE } from './texts.ts';
+import { NOT_A_FLOAT, NOT_AN_INTEGER } from './texts.ts';
 
 const value = new ValueRef();
 
@@ -55,16 +55,16 @@ function hincrbyfloat(call: Call): void {
     reply.error(NOT_A_FLOAT);
     return;
   }
+  if (change === Infinity) {
+    reply.error('ERR value is NaN or Infinity');
+    return;
+  }
   const key = hashKeyForWrite(call);
   if (key === null) return;
   const { keyspace } = call.database;
   const field = findVisible(keyspace, hashOf(keyspace, key), args, 2);
   if (field !== 0 && keyspace.readNumber(field) === null) {
     reply.error('ERR hash value is not a float');
-    return;
-  }
-  if (change === Infinity) {
-    reply.error(WOULD_BE_INFINITE);
     return;
   }
   addToField(call, key, change);
