@@ -86,7 +86,7 @@ export class Maintenance {
     const first = cells.attribute(cell, TAG.expiry);
     if (first === 0) return;
     const saysNone = cells.nextAttribute(first, TAG.expiry) === 0 && cells.expiry(cell) === Infinity;
-    if (!isOrphan && !saysNone) return;
+    if (!saysNone) return;
     const dots: { readonly origin: number; readonly seq: number }[] = [];
     cells.eachExpiry(cell, ({ origin, seq }) => dots.push({ origin, seq }));
     for (const dot of dots) {

@@ -1,32 +1,27 @@
 /**
  * The client's own books: what was asked for and acknowledged, kept apart from anything the engine says about itself.
  *
- * Two keys are written by nothing else: a counter that only grows and a set that only grows. What they must hold is the sum of the increments
- * and the union of the members whose batches survived; a batch that was acknowledged under a promise must survive.
+ * Two keys are written by nothing else, always together: a counter that only grows and a set whose members name the increments. The counter
+ * must be the sum of what clients asked for in the batches that survived, each counted once; a batch that was acknowledged under
+ * a promise must survive. A batch is known by its member, not by its dot: one that nobody saw may be lost and its dot come again.
  */
-import type { OriginName, Context } from './batch-decoder.ts';
+import type { Batch, OriginName, Context } from './batch-decoder.ts';
 import { DivergenceError } from './compare.ts';
 import type { Visible } from './oracle.ts';
 
 export const COUNTER_KEY = 'ledger-counter';
 export const SET_KEY = 'ledger-set';
 
-interface Entry {
-  readonly origin: OriginName;
-  readonly seq: number;
-  readonly amount: number;
-  readonly member: string;
-}
-
 export class Ledger {
-  #entries: Entry[] = [];
+  /** Member -> what was added to the counter in the same batch. */
+  readonly #open = new Map<string, number>();
   #settledSum = 0;
   readonly #settledMembers = new Set<string>();
   readonly #acknowledged = new Map<OriginName, number>();
 
-  /** A client asked for these two and was told that they happened, as one batch. */
-  note(origin: OriginName, seq: number, amount: number, member: string): void {
-    this.#entries.push({ origin, seq, amount, member });
+  /** A client added to the counter and, in the same batch, a member that names it. */
+  note(amount: number, member: string): void {
+    this.#open.set(member, amount);
   }
 
   /** The durability setting promised that this batch is never lost. */
@@ -34,20 +29,24 @@ export class Ledger {
     this.#acknowledged.set(origin, Math.max(seq, this.#acknowledged.get(origin) ?? 0));
   }
 
-  /** Everybody has what `vector` covers, and nothing else will come back: checks and settles the books. */
-  settle(vector: Context, read: (key: string) => Visible): void {
+  /** Takes what survived into the books; the rest is lost. To be called with all batches since the last call. */
+  settle(batches: readonly Batch[]): void {
+    for (const effect of batches.flatMap((batch) => batch.effects)) {
+      if (effect.kind !== 'add-member' || effect.key !== SET_KEY) continue;
+      this.#settledSum += this.#open.get(effect.member) ?? NaN;
+      this.#settledMembers.add(effect.member);
+    }
+    this.#open.clear();
+  }
+
+  /** Checks the books against what an instance with that vector shows. */
+  check(vector: Context, read: (key: string) => Visible): void {
     for (const [origin, seq] of this.#acknowledged) {
       if ((vector.get(origin) ?? 0) >= seq) continue;
       throw new DivergenceError(
         `${origin}@${seq} was acknowledged as durable, but only @${vector.get(origin) ?? 0} is there`,
       );
     }
-    for (const entry of this.#entries) {
-      if ((vector.get(entry.origin) ?? 0) < entry.seq) continue;
-      this.#settledSum += entry.amount;
-      this.#settledMembers.add(entry.member);
-    }
-    this.#entries = [];
     const counter = read(COUNTER_KEY);
     const shown = counter.type === 'string' ? counter.value : 'nothing';
     if (shown !== String(this.#settledSum) && !(shown === 'nothing' && this.#settledMembers.size === 0)) {

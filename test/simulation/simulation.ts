@@ -183,7 +183,7 @@ export class Simulation {
     this.world.note(seq, () => `${machineName(node.id)} @${seq}: ${JSON.stringify(commands).slice(0, 200)}`);
     if (seq === 0) return;
     const origin = originName(database.self.instance, database.self.generation);
-    if (isEntry) this.#ledger.note(origin, seq, amount, member);
+    if (isEntry) this.#ledger.note(amount, member);
     const { persistence } = this.profile.instances.find(({ id }) => id === node.id)!;
     if (persistence.kind !== 'aof' || persistence.fsync !== 'always') return;
     engine.log.whenDurable(engine.log.endPosition, () => this.#ledger.acknowledge(origin, seq));
@@ -200,7 +200,8 @@ export class Simulation {
 
   /** What nobody has, or may come back with, is gone: its dots may be used again. */
   #forgetLost(): void {
-    this.#chronicle.forgetBeyond((origin) => Math.max(...this.#nodes.map((node) => node.vector.get(origin) ?? 0)));
+    const known = (origin: string): number => Math.max(...this.#nodes.map((node) => node.vector.get(origin) ?? 0));
+    this.#chronicle.forgetBeyond(known);
   }
 
   /** What was compared before must not be lost: it is on this instance's disk, or somebody else has it. */
@@ -222,6 +223,7 @@ export class Simulation {
     this.#forgetLost();
     const batches = this.#chronicle.takeCovered(first.vector);
     this.#oracle.take(batches);
+    this.#ledger.settle(batches);
     this.#batches += batches.length;
     this.#comparisons++;
     world.note(42, () => `all are level: comparing after ${batches.length} batches`);
@@ -233,7 +235,7 @@ export class Simulation {
       if (database.keyCount !== expected) {
         throw new DivergenceError(`${machineName(node.id)} counts ${database.keyCount} keys, the oracle ${expected}`);
       }
-      if (!this.profile.flushes) this.#ledger.settle(first.vector, (key) => readVisible(database, key));
+      if (!this.profile.flushes) this.#ledger.check(first.vector, (key) => readVisible(database, key));
       database.setTime(nowMs);
     }
     this.#checkDigests();

@@ -5,20 +5,26 @@ import { EXPIRY_COMMANDS } from '../../../src/redis-commands/expiry.ts';
 import { GENERIC_COMMANDS } from '../../../src/redis-commands/generic.ts';
 import { HASH_COUNTER_COMMANDS } from '../../../src/redis-commands/hash-counters.ts';
 import { HASH_COMMANDS } from '../../../src/redis-commands/hashes.ts';
+import { RENAME_COMMANDS } from '../../../src/redis-commands/rename.ts';
+import { SET_ALGEBRA_COMMANDS } from '../../../src/redis-commands/set-algebra.ts';
+import { SET_SCAN_COMMANDS } from '../../../src/redis-commands/set-scan.ts';
 import { SET_COMMANDS } from '../../../src/redis-commands/sets.ts';
-import type { CommandSpec, ServerPort, Session } from '../../../src/redis-commands/spec.ts';
 import { STRING_COMMANDS } from '../../../src/redis-commands/strings.ts';
+import type { Call, CommandSpec } from '../../../src/redis-commands/spec.ts';
 import { makeArgs } from '../../../src/resp/args.ts';
 import { RecordingReply, type ReplyValue } from '../recording-reply.ts';
 
 const GROUPS: readonly (readonly CommandSpec[])[] = [
-  STRING_COMMANDS,
   COUNTER_COMMANDS,
-  GENERIC_COMMANDS,
   EXPIRY_COMMANDS,
-  HASH_COMMANDS,
+  GENERIC_COMMANDS,
   HASH_COUNTER_COMMANDS,
+  HASH_COMMANDS,
+  RENAME_COMMANDS,
+  SET_ALGEBRA_COMMANDS,
+  SET_SCAN_COMMANDS,
   SET_COMMANDS,
+  STRING_COMMANDS,
 ];
 
 const COMMANDS = new Map(GROUPS.flat().map((spec) => [spec.name, spec]));
@@ -28,11 +34,14 @@ export const isKnownCommand = (name: string): boolean => COMMANDS.has(name);
 export class CommandRunner {
   readonly #database: Database;
   readonly #reply = new RecordingReply();
-  readonly #server: ServerPort;
+  readonly #server: Call['server'];
 
   constructor(database: Database) {
     this.#database = database;
-    this.#server = { nowMicros: () => database.nowMs * 1000 };
+    this.#server = {
+      nowMs: () => database.nowMs,
+      nowMicros: () => database.nowMs * 1000,
+    } as unknown as Call['server'];
   }
 
   /** Strings hold one char per byte. The database's time is the caller's to set. */
@@ -47,13 +56,5 @@ export class CommandRunner {
   }
 }
 
-const SESSION: Session = {
-  id: 1,
-  name: '',
-  libraryName: '',
-  libraryVersion: '',
-  user: 'default',
-  protocol: 3,
-  inTransaction: false,
-  lastWriteSeq: 0,
-};
+/** Data commands ask nothing of their session, and only the time of the server. */
+const SESSION = { id: 1, user: 'default', protocol: 3 } as unknown as Call['session'];

@@ -1,0 +1,29 @@
+import { readFileSync } from 'node:fs';
+import { describe, expect, it } from '@jest/globals';
+import { Simulation } from './simulation.ts';
+
+const NEW_SEEDS = Array.from({ length: 16 }, (_, i) => 1001 + i);
+const KEPT = readFileSync(`${import.meta.dirname}/seeds.txt`, 'utf8')
+  .split('\n')
+  .filter((line) => /^\d/.test(line))
+  .map((line) => line.split(' '))
+  .map(([seed, minutes, instances, ...found]) => {
+    return { seed: Number(seed), minutes: Number(minutes), instances: Number(instances), found: found.join(' ') };
+  });
+
+describe('instances under load and faults', () => {
+  it.each(NEW_SEEDS)('converge to what the oracle and the clients say (seed %i)', async (seed) => {
+    const report = await new Simulation({ seed, minutes: 1, instances: 2 + (seed % 3) }).run();
+    expect(report.comparisons).toBeGreaterThan(0);
+  });
+
+  it.each(KEPT)('no longer fail with seed $seed: $found', async ({ seed, minutes, instances }) => {
+    const report = await new Simulation({ seed, minutes, instances }).run();
+    expect(report.comparisons).toBeGreaterThan(0);
+  });
+
+  it('do the same again for the same seed', async () => {
+    const run = (): Promise<unknown> => new Simulation({ seed: 42, minutes: 0.5, instances: 3 }).run();
+    expect(await run()).toEqual(await run());
+  });
+});
