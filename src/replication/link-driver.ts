@@ -47,6 +47,8 @@ export interface LinkDependencies {
 export interface LinkOwner {
   /** Nothing may be applied. */
   readonly isMerging: boolean;
+  /** Merges finished since the start. */
+  readonly mergeCount: number;
   /** Takes the instance's one full-sync slot; false: another link has it. */
   takeFullSyncSlot(link: LinkDriver): boolean;
   freeFullSyncSlot(link: LinkDriver): void;
@@ -80,6 +82,7 @@ export class LinkDriver {
   #heardAtMs = 0;
   #stageSinceMs = 0;
   #earlyFullAtMs = 0;
+  #mergesAtHello = 0;
   #fullSync: FullSync | null = null;
   #acks: AckSender | null = null;
   readonly #resumeTurn = (): void => this.release(HOLD.turn);
@@ -384,6 +387,11 @@ export class LinkDriver {
   #onFullResync(message: messages.FullResync): null {
     const { syncer, clock } = this.#deps;
     this.peerVector = message.vector;
+    if (this.machine.stage === 'decision' && this.#mergesAtHello !== syncer.mergeCount) {
+      // Decided before another link's full sync was merged: with that, partial may do.
+      this.step({ type: 'restart' });
+      return null;
+    }
     const slotFree = syncer.takeFullSyncSlot(this);
     this.step({ type: 'full-resync', reason: message.reason, nowMs: clock.nowMs(), slotFree });
     if (slotFree && this.machine.stage !== 'full-sync') syncer.freeFullSyncSlot(this);
@@ -434,6 +442,7 @@ export class LinkDriver {
       want: this.want,
       compression: 0,
     };
+    this.#mergesAtHello = this.#deps.syncer.mergeCount;
     this.#send(messages.encodeHello(hello, database.origins));
     const send = (ack: messages.Ack): void => this.#send(messages.encodeAck(ack, database.origins));
     this.#acks = new AckSender({ clock, limits, read: readAck, send });

@@ -39,6 +39,7 @@ export class Syncer implements LinkOwner {
   readonly #entries = new Map<number, Entry>();
   #timers: Timer[] = [];
   #fullSyncOwner: LinkDriver | null = null;
+  #mergeCount = 0;
   #isRunning = false;
   #isRetrying = false;
   #retryAgain = false;
@@ -53,6 +54,10 @@ export class Syncer implements LinkOwner {
   /** A merge has begun, or is about to. */
   get isMerging(): boolean {
     return this.#fullSyncOwner?.machine.stage === 'merging';
+  }
+
+  get mergeCount(): number {
+    return this.#mergeCount;
   }
 
   start(): void {
@@ -123,6 +128,7 @@ export class Syncer implements LinkOwner {
     if (this.#fullSyncOwner !== link) return;
     const wasMerging = this.isMerging;
     this.#fullSyncOwner = null;
+    if (wasMerging) this.#mergeCount++;
     if (wasMerging) this.#turns.wait(() => this.#releaseMerge());
     this.#turns.wait(() => {
       for (const { link: other } of this.#entries.values()) other.step({ type: 'slot-free' });

@@ -83,6 +83,8 @@ export class FakeDatabase implements DatabasePort {
 
   /** Virtual milliseconds that applying one batch takes. */
   applyMs = 0;
+  /** Virtual milliseconds that a step of a merge takes. */
+  mergeStepMs = 0;
   /** Calls of applyBatch while a merge ran: must stay 0. */
   appliedWhileHeld = 0;
   readonly #clock: FakeClock | null;
@@ -187,6 +189,7 @@ export class FakeDatabase implements DatabasePort {
         lines.push(...parts);
       },
       step: (recordsMax) => {
+        this.#clock?.spend(this.mergeStepMs);
         for (let i = 0; i < Math.min(recordsMax, 20); i++) {
           const line = lines.shift();
           if (line === undefined) return false;
@@ -375,7 +378,7 @@ class FakeSpoolFile implements SpoolFile {
   }
 
   append(bytes: Uint8Array): boolean {
-    this.#pieces.push(bytes.slice());
+    this.#pieces.push(new Uint8Array(bytes));
     this.#unwrittenBytes += bytes.length;
     if (this.#unwrittenBytes <= this.#spool.unwrittenBytesMax) return true;
     this.#clock.after(1, () => {

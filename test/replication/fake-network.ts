@@ -214,7 +214,7 @@ export class FakeConnection implements Connection {
       if (room <= 0) break;
       const first = this.#outbox[0]!;
       const count = Math.min(first.length, room, pieceBytes);
-      const piece = first.slice(0, count);
+      const piece = new Uint8Array(first.subarray(0, count));
       if (count === first.length) this.#outbox.shift();
       else this.#outbox[0] = first.subarray(count);
       this.#outboxBytes -= count;
