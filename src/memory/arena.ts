@@ -19,6 +19,8 @@
 import { assert } from '../base/assert.ts';
 import { PageRuns } from './page-runs.ts';
 
+export { copyBytes } from '../base/copy-bytes.ts';
+
 export const SEGMENT_SHIFT = 25;
 export const SEGMENT_MASK = (1 << SEGMENT_SHIFT) - 1;
 const SEGMENT_BYTES_MAX = 8 * (SEGMENT_MASK + 1);
@@ -283,13 +285,4 @@ function grown(old: Int32Array<ArrayBuffer>, count: number): Int32Array<ArrayBuf
   const bigger = new Int32Array(count);
   bigger.set(old);
   return bigger;
-}
-
-/** Copies bytes between buffers: short runs with a loop (no call into native code), long ones with memcpy. */
-export function copyBytes(target: Buffer, to: number, source: Uint8Array, from: number, length: number): void {
-  if (length <= 48) {
-    for (let i = 0; i < length; i++) target[to + i] = source[from + i]!;
-  } else {
-    target.set(source.subarray(from, from + length), to);
-  }
 }

@@ -11,6 +11,9 @@
 import type { Database } from '../database/database.ts';
 import type { Args } from '../resp/args.ts';
 import type { Reply } from '../resp/reply.ts';
+import type { ServerPort, Session } from './session.ts';
+
+export type { ServerPort, Session } from './session.ts';
 
 /** Redis's own command flags, as COMMAND INFO prints them. */
 export type CommandFlag =
@@ -27,7 +30,11 @@ export type CommandFlag =
   | 'no_auth'
   | 'no_multi'
   | 'movablekeys'
-  | 'skip_slowlog';
+  | 'skip_slowlog'
+  /** Runs at once inside MULTI, too. */
+  | 'not_queued'
+  /** Not for applications: left out of COMMAND. */
+  | 'hidden';
 
 export type CommandGroup =
   'string' | 'bitmap' | 'hash' | 'set' | 'generic' | 'transactions' | 'pubsub' | 'connection' | 'server';
@@ -68,26 +75,4 @@ export interface Call {
   readonly reply: Reply;
   readonly session: Session;
   readonly server: ServerPort;
-}
-
-/** What commands may know and ask of the connection they run for. `src/server/session.ts` implements it. */
-export interface Session {
-  readonly id: number;
-  name: string;
-  libraryName: string;
-  libraryVersion: string;
-  readonly user: string;
-  protocol: 2 | 3;
-  readonly inTransaction: boolean;
-  /** Offset (seq) of this session's latest write; 0: none. For WAIT. */
-  lastWriteSeq: number;
-}
-
-/**
- * What commands may ask of the process around them. Grouped by the file of commands that uses it; the server implements it
- * and hands each group to those commands only through this one interface, so that data commands depend on none of it.
- */
-export interface ServerPort {
-  /** Microseconds since 1970, read once per event-loop turn. */
-  nowMicros(): number;
 }

@@ -1,0 +1,60 @@
+/** CONFIG: the settings that tools and clients look at. Settings of the database itself belong to crdb-cli. */
+import { NO_KEYS, type Call, type CommandSpec } from './spec.ts';
+import { wrongArity } from './texts.ts';
+
+function get({ args, reply, server }: Call): void {
+  const found = new Map<string, string>();
+  for (let i = 2; i < args.count; i++) {
+    for (const [name, value] of server.settings.matching(args.string(i).toLowerCase())) found.set(name, value);
+  }
+  reply.map(found.size);
+  for (const [name, value] of found) {
+    reply.text(name);
+    reply.text(value);
+  }
+}
+
+function set({ args, reply, server }: Call): void {
+  if (args.count % 2 !== 0) return reply.error(wrongArity('config|set'));
+  for (let i = 2; i < args.count; i += 2) {
+    const problem = server.settings.set(args.string(i).toLowerCase(), args.string(i + 1));
+    if (problem !== null) return reply.error(problem);
+  }
+  reply.ok();
+}
+
+const sub = (name: string, arity: number, since: string, summary: string, run: (call: Call) => void): CommandSpec => ({
+  name: `CONFIG ${name}`,
+  summary,
+  group: 'server',
+  since,
+  arity,
+  flags: ['admin', 'noscript', 'loading', 'stale'],
+  keys: NO_KEYS,
+  run,
+});
+
+export const CONFIG_COMMANDS = [
+  {
+    name: 'CONFIG',
+    summary: 'A container for server configuration commands.',
+    group: 'server',
+    since: '2.0.0',
+    arity: -2,
+    flags: [],
+    keys: NO_KEYS,
+    deviation: 'A subset of the settings; those of the database are changed with crdb-cli.',
+    run: () => {},
+    subcommands: [
+      sub('GET', -3, '2.0.0', 'Returns the effective values of configuration parameters.', get),
+      sub('SET', -4, '2.0.0', 'Sets configuration parameters in-flight.', set),
+      sub('RESETSTAT', 2, '2.0.0', "Resets the server's statistics.", ({ reply, server }) => {
+        server.resetStats();
+        reply.ok();
+      }),
+      sub('REWRITE', 2, '2.8.0', 'Persists the effective configuration to file.', ({ reply }) =>
+        reply.error('ERR The server is running without a config file'),
+      ),
+    ],
+  },
+] as const satisfies readonly CommandSpec[];

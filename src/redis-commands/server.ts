@@ -1,0 +1,181 @@
+/** INFO, TIME, SLOWLOG, DEBUG and what else tools ask of a server on connecting. */
+import { REDIS_VERSION } from './connection.ts';
+import { parseInteger } from './parse-number.ts';
+import { NO_KEYS, type Call, type CommandFlag, type CommandSpec } from './spec.ts';
+import { NOT_AN_INTEGER } from './texts.ts';
+
+const SLOWLOG_DEFAULT_COUNT = 10;
+
+function time({ reply, server }: Call): void {
+  const micros = server.nowMicros();
+  reply.array(2);
+  reply.text(String(Math.floor(micros / 1e6)));
+  reply.text(String(micros % 1e6));
+}
+
+function info({ args, reply, server }: Call): void {
+  const sections = Array.from({ length: args.count - 1 }, (_, i) => args.string(i + 1).toLowerCase());
+  reply.verbatim(server.info(sections));
+}
+
+function slowlogGet({ args, reply, server }: Call): void {
+  let count = SLOWLOG_DEFAULT_COUNT;
+  if (args.count > 2) {
+    count = parseInteger(args, 2);
+    if (Number.isNaN(count)) return reply.error(NOT_AN_INTEGER);
+    if (count < -1) return reply.error('ERR count should be greater than or equal to -1');
+    if (count === -1) count = Infinity;
+  }
+  const entries = server.slowlog.list(count);
+  reply.array(entries.length);
+  for (const entry of entries) {
+    reply.array(6);
+    reply.integer(entry.id);
+    reply.integer(entry.atSeconds);
+    reply.integer(entry.micros);
+    reply.array(entry.words.length);
+    for (const word of entry.words) reply.text(word);
+    reply.text(entry.remote);
+    reply.text(entry.name);
+  }
+}
+
+function debugSleep({ args, reply, server }: Call): void {
+  const seconds = Number(args.string(2));
+  if (!(seconds >= 0)) return reply.error('ERR value is not a valid float');
+  server.sleep(seconds * 1000);
+  reply.ok();
+}
+
+const spec = (
+  name: string,
+  arity: number,
+  since: string,
+  summary: string,
+  run: (call: Call) => void,
+  flags: readonly CommandFlag[] = ['loading', 'stale'],
+): CommandSpec => ({ name, summary, group: 'server', since, arity, flags, keys: NO_KEYS, run });
+
+const ADMIN: readonly CommandFlag[] = ['admin', 'noscript', 'loading', 'stale'];
+
+const refused = (name: string, arity: number, since: string, summary: string, reason: string): CommandSpec => ({
+  ...spec(name, arity, since, summary, ({ reply }) => reply.error(`ERR ${reason}`), ADMIN),
+  deviation: `Refused: ${reason}.`,
+});
+
+const container = (name: string, since: string, summary: string, subcommands: readonly CommandSpec[]): CommandSpec => ({
+  ...spec(name, -2, since, summary, () => {}, []),
+  subcommands,
+});
+
+const replyEmptyArray = ({ reply }: Call): void => reply.array(0);
+
+export const SERVER_COMMANDS: readonly CommandSpec[] = [
+  spec('TIME', 1, '2.6.0', 'Returns the server time.', time, ['loading', 'stale', 'fast']),
+  spec('INFO', -1, '1.0.0', 'Returns information and statistics about the server.', info),
+  container('SLOWLOG', '2.2.12', 'A container for slow log commands.', [
+    spec('SLOWLOG GET', -2, '2.2.12', "Returns the slow log's entries.", slowlogGet, ADMIN),
+    spec(
+      'SLOWLOG LEN',
+      2,
+      '2.2.12',
+      'Returns the number of entries in the slow log.',
+      ({ reply, server }) => reply.integer(server.slowlog.length),
+      ADMIN,
+    ),
+    spec(
+      'SLOWLOG RESET',
+      2,
+      '2.2.12',
+      'Clears all entries from the slow log.',
+      ({ reply, server }) => {
+        server.slowlog.clear();
+        reply.ok();
+      },
+      ADMIN,
+    ),
+  ]),
+  container('DEBUG', '1.0.0', 'A container for debugging commands.', [
+    spec('DEBUG SLEEP', 3, '1.0.0', 'Blocks the server.', debugSleep, ADMIN),
+    spec(
+      'DEBUG DIGEST',
+      2,
+      '1.0.0',
+      'Returns a fingerprint of the data: equal on instances that have converged.',
+      ({ database, reply }) => reply.simple(database.digest()),
+      ADMIN,
+    ),
+  ]),
+  spec('LOLWUT', -1, '5.0.0', 'Displays the version.', ({ reply }) => reply.verbatim(`Redis ver. ${REDIS_VERSION}\n`), [
+    'readonly',
+    'fast',
+  ]),
+  container('MODULE', '4.0.0', 'A container for module commands.', [
+    spec('MODULE LIST', 2, '4.0.0', 'Returns all loaded modules.', replyEmptyArray, ['admin', 'noscript']),
+  ]),
+  container('LATENCY', '2.8.13', 'A container for latency diagnostics commands.', [
+    spec('LATENCY LATEST', 2, '2.8.13', 'Returns the latest latency samples for all events.', replyEmptyArray, ADMIN),
+    spec('LATENCY HISTORY', 3, '2.8.13', 'Returns timestamp-latency samples for an event.', replyEmptyArray, ADMIN),
+    spec('LATENCY RESET', -2, '2.8.13', 'Resets the latency data.', ({ reply }) => reply.integer(0), ADMIN),
+  ]),
+  container('ACL', '6.0.0', 'A container for access list commands.', [
+    spec(
+      'ACL WHOAMI',
+      2,
+      '6.0.0',
+      'Returns the authenticated username of the current connection.',
+      ({ reply, session }) => reply.text(session.user),
+      ['noscript', 'loading', 'stale'],
+    ),
+    spec(
+      'ACL USERS',
+      2,
+      '6.0.0',
+      'Lists all ACL users.',
+      ({ reply }) => {
+        reply.array(1);
+        reply.text('default');
+      },
+      ADMIN,
+    ),
+    spec(
+      'ACL LIST',
+      2,
+      '6.0.0',
+      'Dumps the effective rules in ACL file format.',
+      ({ reply, server }) => {
+        reply.array(1);
+        reply.text(`user default on ${server.needsPassword ? '' : 'nopass '}~* &* +@all`);
+      },
+      ADMIN,
+    ),
+  ]),
+  refused('SHUTDOWN', -1, '1.0.0', 'Stops the server.', 'instances are stopped with: crdb-cli node stop'),
+  refused(
+    'REPLICAOF',
+    3,
+    '5.0.0',
+    'Configures a server as replica of another.',
+    'an Active-Active instance replicates with the other instances of its database only',
+  ),
+  refused(
+    'SLAVEOF',
+    3,
+    '1.0.0',
+    'Configures a server as replica of another.',
+    'an Active-Active instance replicates with the other instances of its database only',
+  ),
+  spec(
+    'ROLE',
+    1,
+    '2.8.12',
+    'Returns the replication role.',
+    ({ reply, database }) => {
+      reply.array(3);
+      reply.text('master');
+      reply.integer(database.vector.get(database.self.index));
+      reply.array(0);
+    },
+    ['noscript', 'loading', 'stale', 'fast'],
+  ),
+];
