@@ -3,7 +3,6 @@ import { BaseCommand } from '../../src/cli/base-command.ts';
 import { chooseDatabase } from '../../src/cli/choose.ts';
 import { databaseArgument, databaseGuidFlag } from '../../src/cli/flags.ts';
 import { syncStatus, syncStatusText, type SyncStatusDocument } from '../../src/cli/sync-status.ts';
-import { watch } from '../../src/cli/watch.ts';
 
 export default class SyncStatus extends BaseCommand {
   static override summary = 'Show what every instance pulls from every other.';

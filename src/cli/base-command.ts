@@ -42,12 +42,23 @@ export abstract class BaseCommand extends Command {
   /** The nodes of this home. Loaded when asked for: help and usage errors need none of it. */
   protected async controlPlane(): Promise<ControlPlane> {
     const { createControlPlane } = await import('./real-control-plane.ts');
-    return createControlPlane({ home: this.environment.home });
+    return createControlPlane({ home: this.environment.home, version: this.config.version });
   }
 
   /** The result as text, on standard output. */
   protected show(text: string): void {
     if (!this.jsonEnabled()) process.stdout.write(`${text}\n`);
+  }
+
+  /** A result that is known while the command goes on, in the form that was asked for. */
+  protected announce<T>(document: T, toText: (document: T) => string): void {
+    if (this.jsonEnabled()) this.logJson(document);
+    else this.show(toText(document));
+  }
+
+  /** For a command that handles Ctrl-C and termination itself. */
+  protected releaseSignals(): void {
+    this.#interruption.release();
   }
 
   /** Something beside the result, on standard error; not with --json. */

@@ -49,9 +49,12 @@ export interface ControlPlane {
   api(cluster: ClusterInfo): NodeApi;
   /** Starts the local node as a detached daemon and returns when its admin API answers. Makes its record when new. */
   start(name: string, options: StartOptions): Promise<KnownNode>;
-  /** Stops the local node with its instances and returns when its process is gone. Not running is fine. */
-  stop(name: string): Promise<void>;
-  /** Removes the record and all data of a stopped local node; the home too when nothing else is in it. Absent is fine. */
+  /**
+   * Stops the local node with its instances, also those that a killed daemon has left, and returns when the processes are
+   * gone. Returns whether anything ran; an absent node is fine.
+   */
+  stop(name: string): Promise<boolean>;
+  /** Stops the local node and removes its record and all its data. Absent is fine. */
   remove(name: string): Promise<void>;
   /** Remembers clusters of other machines, so that later commands can reach them. */
   remember(clusters: readonly ClusterInfo[]): Promise<void>;

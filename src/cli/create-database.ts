@@ -93,8 +93,8 @@ async function bringUp(
 ): Promise<ClusterInfo> {
   if (known?.running === true) return known.cluster;
   undo.push(known === undefined ? `remove ${cluster}` : `stop ${cluster}`, async () => {
-    await control.stop(cluster);
     if (known === undefined) await control.remove(cluster);
+    else await control.stop(cluster);
   });
   const node = await steps.run(`Starting ${cluster}`, () => control.start(cluster, {}));
   return node.cluster;

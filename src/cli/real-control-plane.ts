@@ -4,11 +4,21 @@
  * Everything is loaded when first needed (schemas, TLS, HTTP): that is most of what a short command would wait for.
  */
 import { existsSync } from 'node:fs';
+import { rmdir } from 'node:fs/promises';
+import { join } from 'node:path';
 import type { AdminClient } from '../admin/client.ts';
 import type { ClusterInfo, ControlPlane, KnownNode, NodeApi } from './control-plane.ts';
 import type { LocalNode } from '../node/home.ts';
 
-export function createControlPlane({ home }: { readonly home: string }): ControlPlane {
+/** `home` is absolute; `version` is what the daemons of this installation call themselves. */
+export function createControlPlane({
+  home,
+  version,
+}: {
+  readonly home: string;
+  readonly version: string;
+}): ControlPlane {
+  const homeExisted = existsSync(home);
   return {
     async nodes() {
       if (!existsSync(home)) return [];
@@ -21,15 +31,17 @@ export function createControlPlane({ home }: { readonly home: string }): Control
     api: createApi,
     async start(name, options) {
       const { startDetached } = await import('../node/detach.ts');
-      return knownLocal(await startDetached({ home, cluster: name, ...options }));
+      return knownLocal(await startDetached({ home, cluster: name, version, ...options }));
     },
     async stop(name) {
       const { stopNode } = await import('../node/detach.ts');
-      await stopNode(home, name);
+      const { readNode } = await import('../node/home.ts');
+      return (await readNode(home, name)) !== null && (await stopNode(home, name));
     },
     async remove(name) {
       const { removeNode } = await import('../node/detach.ts');
       await removeNode(home, name);
+      if (!homeExisted) await removeEmptyFolders([join(home, 'nodes'), home]);
     },
     async remember(clusters) {
       const { rememberRemoteClusters } = await import('./remote-clusters.ts');
@@ -49,6 +61,11 @@ function knownLocal({ cluster, adminUrl, credentials, certificate, alive, proces
 
 function knownRemote(cluster: ClusterInfo): KnownNode {
   return { cluster, kind: 'remote', running: true, pid: null };
+}
+
+/** A home that this process made goes with the last thing in it; whatever is still in use stays. */
+async function removeEmptyFolders(paths: readonly string[]): Promise<void> {
+  for (const path of paths) await rmdir(path).catch(() => {});
 }
 
 /** One client per object, made at the first call. */

@@ -23,8 +23,8 @@ export async function stopNodes(
         'failed',
         `${cluster.name} is a cluster on another machine (${cluster.url}): stop its node there`,
       );
-    if (running && !dryRun) await steps.run(`Stopping ${cluster.name}`, () => control.stop(cluster.name));
-    nodes.push({ cluster: cluster.name, status: !running ? 'already_stopped' : dryRun ? 'planned' : 'stopped' });
+    const stopped = dryRun ? running : await steps.run(`Stopping ${cluster.name}`, () => control.stop(cluster.name));
+    nodes.push({ cluster: cluster.name, status: !stopped ? 'already_stopped' : dryRun ? 'planned' : 'stopped' });
   }
   return { nodes };
 }

@@ -70,7 +70,7 @@ describe('creating a database', () => {
     control.taskFailure = { code: 'port_in_use', description: 'port 12000 is taken' };
     const error = await failure(create());
     expect([error.code, error.message]).toEqual(['port_in_use', 'local-1: port 12000 is taken']);
-    expect(control.journal.slice(3)).toEqual(['stop local-2', 'remove local-2', 'stop local-1', 'remove local-1']);
+    expect(control.journal.slice(3)).toEqual(['remove local-2', 'remove local-1']);
     expect([...control.local.keys()]).toEqual([]);
   });
 
@@ -78,7 +78,7 @@ describe('creating a database', () => {
     control.addNode('local-1', false);
     control.taskFailure = { code: 'failed', description: 'disk full' };
     await failure(create());
-    expect(control.journal.slice(3)).toEqual(['stop local-2', 'remove local-2', 'stop local-1']);
+    expect(control.journal.slice(3)).toEqual(['remove local-2', 'stop local-1']);
     expect([...control.local.keys()]).toEqual(['local-1']);
   });
 
@@ -114,13 +114,13 @@ describe('creating a database', () => {
   it('says what could not be taken back, and takes back the rest', async () => {
     control.taskFailure = { code: 'failed', description: 'disk full' };
     control.before = (entry) => {
-      if (entry === 'stop local-2') throw new CrdbError('failed', 'pid 7 does not end');
+      if (entry === 'remove local-2') throw new CrdbError('failed', 'pid 7 does not end');
     };
     const error = await failure(create());
     expect(error.message).toBe(
       'local-1: disk full; and while taking it back: could not remove local-2: pid 7 does not end',
     );
-    expect(control.journal.slice(3)).toEqual(['stop local-1', 'remove local-1']);
+    expect(control.journal.slice(3)).toEqual(['remove local-1']);
   });
 
   it('remembers remote clusters, so that later commands reach them', async () => {

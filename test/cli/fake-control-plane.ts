@@ -59,10 +59,12 @@ export class FakeControlPlane implements ControlPlane {
     return this.#known(name, true, false);
   }
 
-  async stop(name: string): Promise<void> {
+  async stop(name: string): Promise<boolean> {
     this.#happens(`stop ${name}`);
     const node = this.local.get(name);
+    const ran = node?.running === true;
     if (node !== undefined) node.running = false;
+    return ran;
   }
 
   async remove(name: string): Promise<void> {
