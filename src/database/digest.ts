@@ -24,14 +24,14 @@ export function digestKeyspace(keyspace: Keyspace): string {
 }
 
 export function digestKey(keyspace: Keyspace, record: number): Buffer {
-  const { containers, cells } = keyspace;
+  const { containers } = keyspace;
   const type = keyspace.typeOf(record);
   const hash = createHash('sha1');
   const name = entryName(keyspace, record, containers.nameOffset(record));
   hash
     .update(`${type}:${name.length}:`)
     .update(name)
-    .update(`:${cells.expiry(record)}:`);
+    .update(`:${visibleExpiry(keyspace, record)}:`);
   const contents = Buffer.alloc(20);
   if (type === TYPE.string) {
     hash.update(readValue(keyspace, record));
@@ -43,7 +43,7 @@ export function digestKey(keyspace: Keyspace, record: number): Buffer {
         .update(`${fieldName.length}:`)
         .update(fieldName)
         .update(readValue(keyspace, field));
-      exclusiveOr(contents, one.update(`:${cells.expiry(field)}`).digest());
+      exclusiveOr(contents, one.update(`:${visibleExpiry(keyspace, field)}`).digest());
     });
   } else {
     containers.eachMember(containers.set(record), (member) => {
@@ -52,6 +52,12 @@ export function digestKey(keyspace: Keyspace, record: number): Buffer {
     });
   }
   return hash.update(contents).digest();
+}
+
+/** A time to live that says "none" is freed in each instance's own time, so it counts as what it shows. */
+function visibleExpiry(keyspace: Keyspace, cell: number): number {
+  const expiry = keyspace.cells.expiry(cell);
+  return expiry === Infinity ? -1 : expiry;
 }
 
 function readValue(keyspace: Keyspace, cell: number): Uint8Array {
