@@ -11,7 +11,10 @@ import { z } from 'zod';
 
 export const databaseName = z
   .string()
-  .regex(/^[A-Za-z0-9]([A-Za-z0-9-]{0,61}[A-Za-z0-9])?$/, 'up to 63 letters, digits and hyphens; first and last a letter or digit');
+  .regex(
+    /^[A-Za-z0-9]([A-Za-z0-9-]{0,61}[A-Za-z0-9])?$/,
+    'up to 63 letters, digits and hyphens; first and last a letter or digit',
+  );
 
 export const databaseConfig = z.object({
   port: z.number().int().min(1).max(65535).optional(),
@@ -20,6 +23,16 @@ export const databaseConfig = z.object({
   aof_policy: z.enum(['appendfsync-every-sec', 'appendfsync-always']).default('appendfsync-every-sec'),
   authentication_redis_pass: z.string().default(''),
   crdt_repl_backlog_size: z.number().int().min(0).default(0),
+});
+
+/** What one instance has different from the database's defaults; nothing is filled in. */
+export const databaseConfigOverride = z.object({
+  port: z.number().int().min(1).max(65535).optional(),
+  memory_size: z.number().int().min(0).optional(),
+  data_persistence: z.enum(['aof', 'snapshot', 'disabled']).optional(),
+  aof_policy: z.enum(['appendfsync-every-sec', 'appendfsync-always']).optional(),
+  authentication_redis_pass: z.string().optional(),
+  crdt_repl_backlog_size: z.number().int().min(0).optional(),
 });
 
 export const clusterInfo = z.object({
@@ -36,7 +49,7 @@ export const instanceInfo = z.object({
   id: z.number().int().min(1).max(255).optional(),
   cluster: clusterInfo,
   compression: z.number().int().min(0).max(6).default(0),
-  db_config: databaseConfig.partial().default({}),
+  db_config: databaseConfigOverride.default({}),
 });
 
 export const createRequest = z.object({
@@ -125,10 +138,61 @@ export const nodeStatus = z.object({
   ),
 });
 
+export const crdbGuid = z
+  .string()
+  .regex(/^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/, 'a guid, 32 hex digits in five groups');
+
+/** A database as the participating nodes keep it: with secrets, and with what each needs to reach the others' admin API. */
+export const databaseRecord = z.object({
+  guid: crdbGuid,
+  name: databaseName,
+  default_db_config: databaseConfig,
+  replication_secret: z.string().min(1),
+  instances: z
+    .array(
+      z.object({
+        id: z.number().int().min(1).max(255),
+        cluster: clusterInfo,
+        compression: z.number().int().min(0).max(6),
+        /** Effective: the defaults with this instance's own settings on top. `port` is the instance's. */
+        db_config: databaseConfig.required({ port: true }),
+        /** Where the other instances and the applications reach it. */
+        host: z.string().min(1),
+      }),
+    )
+    .min(1)
+    .max(5),
+});
+
+/**
+ * Node to node, the coordinator's calls. All three are about the answering node only.
+ *
+ *   POST   /v1/local/crdbs/{guid}/prepare   prepareRequest -> prepareReply; holds name and port for a limited time
+ *   POST   /v1/local/crdbs/{guid}/commit    databaseRecord -> crdb; answers when the instance is ready
+ *   DELETE /v1/local/crdbs/{guid}           whatever the node holds for the guid is gone afterwards: the way back from
+ *                                           both calls, and the removal of a database; nothing there is fine
+ */
+export const prepareRequest = z.object({
+  /** The cluster the coordinator believes to talk to. */
+  cluster: z.string(),
+  name: databaseName,
+  /** null: the node chooses a free one. */
+  port: z.number().int().min(1).max(65535).nullable(),
+});
+export const prepareReply = z.object({ port: z.number().int() });
+
+/** What a call without a result of its own answers. */
+export const acknowledgement = z.object({ status: z.string() });
+
 export const errorBody = z.object({ error_code: z.string(), description: z.string(), hint: z.string() });
 
 export type DatabaseConfig = z.infer<typeof databaseConfig>;
 export type CreateRequest = z.infer<typeof createRequest>;
+export type DatabaseConfigOverride = z.infer<typeof databaseConfigOverride>;
+export type DatabaseRecord = z.infer<typeof databaseRecord>;
+export type ClusterInfo = z.infer<typeof clusterInfo>;
+export type PrepareRequest = z.infer<typeof prepareRequest>;
+export type PrepareReply = z.infer<typeof prepareReply>;
 export type InstanceInfo = z.infer<typeof instanceInfo>;
 export type Crdb = z.infer<typeof crdb>;
 export type CrdbTask = z.infer<typeof crdbTask>;

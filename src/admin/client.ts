@@ -1,0 +1,206 @@
+/**
+ * The admin API as an object: what the CLI and the coordinator of another node call.
+ *
+ * A node's certificate is self-signed, so trust comes from having it: when the caller knows the certificate, exactly that
+ * one is accepted, whatever names it carries (a node is reached by address as well as by name). Without it the system's
+ * authorities and the ordinary check of the name decide. Nothing is retried here: a caller knows whether it may.
+ *
+ * Every call fails with a CrdbError: what the node answered, or node_unreachable naming cluster and address.
+ */
+import { X509Certificate } from 'node:crypto';
+import { Agent, request, type Dispatcher } from 'undici';
+import { z } from 'zod';
+import { CrdbError, ERROR_KINDS, type ErrorCode } from '../errors.ts';
+import {
+  acknowledgement,
+  crdb,
+  crdbTask,
+  errorBody,
+  nodeStatus,
+  prepareReply,
+  syncChange,
+  syncStatus,
+  type ClusterInfo,
+  type CreateRequest,
+  type Crdb,
+  type CrdbTask,
+  type DatabaseRecord,
+  type NodeStatus,
+  type PrepareReply,
+  type PrepareRequest,
+  type SyncChange,
+  type SyncRequest,
+  type SyncStatus,
+} from './contract.ts';
+import { API_ANSWER_BYTES_MAX, API_CALL_MS_MAX, API_CONNECT_MS_MAX, API_LOCAL_CHANGE_MS_MAX } from './limits.ts';
+
+interface Call<S extends z.ZodType> {
+  readonly method: Dispatcher.HttpMethod;
+  readonly path: string;
+  readonly answer: S;
+  readonly body?: unknown;
+  readonly withinMs?: number;
+}
+
+export class AdminClient {
+  readonly #cluster: ClusterInfo;
+  readonly #agent: Agent;
+  readonly #authorization: string | null;
+
+  constructor(cluster: ClusterInfo) {
+    const { certificate, credentials } = cluster;
+    this.#cluster = cluster;
+    this.#agent = new Agent({
+      connect: { timeout: API_CONNECT_MS_MAX, ...(certificate === undefined ? {} : pinned(certificate, cluster)) },
+      maxResponseSize: API_ANSWER_BYTES_MAX,
+    });
+    this.#authorization =
+      credentials === undefined
+        ? null
+        : `Basic ${Buffer.from(`${credentials.username}:${credentials.password}`).toString('base64')}`;
+  }
+
+  nodeStatus(): Promise<NodeStatus> {
+    return this.#call({ method: 'GET', path: '/v1/node', answer: nodeStatus });
+  }
+
+  async shutdown(): Promise<void> {
+    await this.#call({ method: 'POST', path: '/v1/node/shutdown', answer: acknowledgement });
+  }
+
+  listDatabases(): Promise<readonly Crdb[]> {
+    return this.#call({ method: 'GET', path: '/v1/crdbs', answer: z.array(crdb) });
+  }
+
+  getDatabase(guid: string): Promise<Crdb> {
+    return this.#call({ method: 'GET', path: `/v1/crdbs/${encodeURIComponent(guid)}`, answer: crdb });
+  }
+
+  createDatabase(body: CreateRequest): Promise<CrdbTask> {
+    return this.#call({ method: 'POST', path: '/v1/crdbs', body, answer: crdbTask });
+  }
+
+  deleteDatabase(guid: string): Promise<CrdbTask> {
+    return this.#call({ method: 'DELETE', path: `/v1/crdbs/${encodeURIComponent(guid)}`, answer: crdbTask });
+  }
+
+  listTasks(): Promise<readonly CrdbTask[]> {
+    return this.#call({ method: 'GET', path: '/v1/crdb_tasks', answer: z.array(crdbTask) });
+  }
+
+  task(id: string): Promise<CrdbTask> {
+    return this.#call({ method: 'GET', path: `/v1/crdb_tasks/${encodeURIComponent(id)}`, answer: crdbTask });
+  }
+
+  syncStatus(guid: string): Promise<SyncStatus> {
+    return this.#call({ method: 'GET', path: `/v1/crdbs/${encodeURIComponent(guid)}/sync`, answer: syncStatus });
+  }
+
+  changeSync(guid: string, body: SyncRequest): Promise<SyncChange> {
+    return this.#call({ method: 'PUT', path: `/v1/crdbs/${encodeURIComponent(guid)}/sync`, body, answer: syncChange });
+  }
+
+  prepareLocal(guid: string, body: PrepareRequest): Promise<PrepareReply> {
+    return this.#call({ method: 'POST', path: `/v1/local/crdbs/${guid}/prepare`, body, answer: prepareReply });
+  }
+
+  async commitLocal(record: DatabaseRecord): Promise<void> {
+    const path = `/v1/local/crdbs/${record.guid}/commit`;
+    await this.#call({ method: 'POST', path, body: record, answer: crdb, withinMs: API_LOCAL_CHANGE_MS_MAX });
+  }
+
+  async discardLocal(guid: string): Promise<void> {
+    const path = `/v1/local/crdbs/${guid}`;
+    await this.#call({ method: 'DELETE', path, answer: acknowledgement, withinMs: API_LOCAL_CHANGE_MS_MAX });
+  }
+
+  /** Ends the connections. Calls after it fail. */
+  async close(): Promise<void> {
+    await this.#agent.destroy();
+  }
+
+  async #call<S extends z.ZodType>(call: Call<S>): Promise<z.infer<S>> {
+    const withinMs = call.withinMs ?? API_CALL_MS_MAX;
+    let status: number;
+    let text: string;
+    try {
+      const response = await request(new URL(call.path, this.#cluster.url), {
+        method: call.method,
+        dispatcher: this.#agent,
+        signal: AbortSignal.timeout(withinMs),
+        headersTimeout: withinMs,
+        bodyTimeout: withinMs,
+        headers: {
+          accept: 'application/json',
+          ...(this.#authorization === null ? {} : { authorization: this.#authorization }),
+          ...(call.body === undefined ? {} : { 'content-type': 'application/json' }),
+        },
+        body: call.body === undefined ? null : JSON.stringify(call.body),
+      });
+      status = response.statusCode;
+      text = await response.body.text();
+    } catch (error) {
+      throw this.#unreachable(error, withinMs);
+    }
+    const value = parseJson(text);
+    if (status >= 400) throw this.#refused(status, value);
+    const parsed = call.answer.safeParse(value);
+    if (!parsed.success) throw this.#notOurs(call.path, parsed.error.issues[0]?.message ?? 'no JSON');
+    return parsed.data;
+  }
+
+  #refused(status: number, value: unknown): CrdbError {
+    const parsed = errorBody.safeParse(value);
+    if (!parsed.success) {
+      return new CrdbError('failed', `${this.#name()} answered with HTTP status ${status} and no reason`);
+    }
+    const { error_code: code, description, hint } = parsed.data;
+    if (code === 'unauthorized') return new CrdbError('unauthorized', `${this.#name()}: ${description}`);
+    return new CrdbError(Object.hasOwn(ERROR_KINDS, code) ? (code as ErrorCode) : 'failed', description, { hint });
+  }
+
+  #unreachable(error: unknown, withinMs: number): CrdbError {
+    const timedOut = error instanceof Error && error.name === 'TimeoutError';
+    const reason = timedOut ? `no answer within ${withinMs} ms` : rootMessage(error);
+    return new CrdbError('node_unreachable', `${this.#name()} cannot be reached: ${reason}`, { cause: error });
+  }
+
+  #notOurs(path: string, problem: string): CrdbError {
+    return new CrdbError('failed', `${this.#name()} answered ${path} in a way this version does not know: ${problem}`);
+  }
+
+  #name(): string {
+    return `The node of ${this.#cluster.name} (${this.#cluster.url})`;
+  }
+}
+
+/** Accepts exactly this certificate. Throws invalid_request when it is none. */
+function pinned(certificate: string, { name }: ClusterInfo) {
+  let expected: Buffer;
+  try {
+    expected = new X509Certificate(certificate).raw;
+  } catch (error) {
+    throw new CrdbError('invalid_request', `The certificate given for ${name} is not a PEM certificate`, {
+      cause: error,
+    });
+  }
+  return {
+    ca: certificate,
+    checkServerIdentity: (_host: string, presented: { readonly raw: Buffer }): Error | undefined =>
+      presented.raw.equals(expected) ? undefined : new Error('it presents another certificate than the one on record'),
+  };
+}
+
+/** Connection errors of a name with several addresses come as an aggregate whose own message is empty. */
+function rootMessage(error: unknown): string {
+  if (error instanceof AggregateError && error.errors.length > 0) return rootMessage(error.errors[0]);
+  return error instanceof Error && error.message !== '' ? error.message : String(error);
+}
+
+function parseJson(text: string): unknown {
+  try {
+    return JSON.parse(text);
+  } catch {
+    return undefined;
+  }
+}

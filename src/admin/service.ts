@@ -1,0 +1,38 @@
+/**
+ * What the routes need of the node behind them. The daemon implements it; the routes know HTTP and nothing else.
+ *
+ * Arguments have passed the contract's schemas. Failures are CrdbErrors and become the answer; anything else is a bug.
+ */
+import type {
+  CreateRequest,
+  Crdb,
+  CrdbTask,
+  DatabaseRecord,
+  NodeStatus,
+  PrepareReply,
+  PrepareRequest,
+  SyncChange,
+  SyncRequest,
+  SyncStatus,
+} from './contract.ts';
+
+export interface AdminService {
+  nodeStatus(): NodeStatus;
+  /** Starts the stop and returns at once; the answer to this call still gets out. */
+  shutdown(): void;
+
+  listDatabases(): readonly Crdb[];
+  getDatabase(guid: string): Crdb;
+  /** Refuses at once what can be known to fail here; everything else is the task's result. */
+  createDatabase(request: CreateRequest): CrdbTask;
+  deleteDatabase(guid: string): CrdbTask;
+  listTasks(): readonly CrdbTask[];
+  getTask(id: string): CrdbTask;
+
+  syncStatus(guid: string): Promise<SyncStatus>;
+  changeSync(guid: string, request: SyncRequest): Promise<SyncChange>;
+
+  prepareLocal(guid: string, request: PrepareRequest): Promise<PrepareReply>;
+  commitLocal(record: DatabaseRecord): Promise<Crdb>;
+  discardLocal(guid: string): Promise<void>;
+}

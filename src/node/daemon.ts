@@ -1,0 +1,262 @@
+/**
+ * The node daemon: certificate and credentials, the databases with their processes, the admin API in front of them.
+ *
+ * Started, it takes up every database on disk: a process that still runs is adopted, the others are started. Stopped, it
+ * ends its instances first and its API last, so whoever asked it to stop can watch until it is gone. One daemon per node: a
+ * lock file names the process that is it, and a lock whose process is dead is nobody's.
+ */
+import { link, rm, writeFile } from 'node:fs/promises';
+import { createAdminServer } from '../admin/routes.ts';
+import { CrdbError } from '../errors.ts';
+import { createCertificate, type KeyPair } from './certificate.ts';
+import { loopbackOf } from './control.ts';
+import { instanceEntry, type Entry } from './entries.ts';
+import { makeFolder, readJson, readText, replaceFile, replaceJson, SECRET_MODE } from './files.ts';
+import {
+  adminCredentials,
+  nodePaths,
+  nodeRecord,
+  type AdminCredentials,
+  type NodePaths,
+  type NodeRecord,
+} from './home.ts';
+import { ADMIN_PORT_DEFAULT, ADMIN_PORTS_TRIED_MAX, API_CLOSE_MS_MAX, TASKS_DRAIN_MS_MAX } from './limits.ts';
+import { LocalDatabases } from './local-databases.ts';
+import type { Log } from './log.ts';
+import { createNodeService, type NodeService } from './node-service.ts';
+import { isTaken } from './ports.ts';
+import { identifyProcess, isAlive, processIdentity, type ProcessIdentity } from './process-identity.ts';
+import { createSecret, createSuffix, monotonicMs, settlesWithin } from './system.ts';
+
+export interface NodeOptions {
+  /** State folder; absolute. */
+  readonly home: string;
+  /** FQDN of the cluster. */
+  readonly cluster: string;
+  /** Absent: the one used before, else 9443, else the next free one. */
+  readonly adminPort?: number;
+  /** What the admin API and the endpoints listen on; default 127.0.0.1. */
+  readonly host?: string;
+  readonly version: string;
+  readonly log: Log;
+  /** The program of an instance; default this installation's. */
+  readonly instanceEntry?: Entry;
+}
+
+export interface StopOptions {
+  /** The instance processes go on; the next daemon takes them up. */
+  readonly keepInstances?: boolean;
+}
+
+export interface RunningNode {
+  readonly record: NodeRecord;
+  readonly credentials: AdminCredentials;
+  /** PEM. */
+  readonly certificate: string;
+  /** Resolves when it has stopped, for whatever reason; rejects when it could not end an instance. */
+  readonly stopped: Promise<void>;
+  /** Idempotent; the first call decides. Settles as `stopped` does. */
+  stop(options?: StopOptions): Promise<void>;
+}
+
+const DEFAULT_HOST = '127.0.0.1';
+const ADMIN_USER = 'admin';
+const SIGNALS = ['SIGTERM', 'SIGINT', 'SIGHUP'] as const;
+
+/** Runs a node until it is told to stop, by its API or by a signal. */
+export async function runNode(options: NodeOptions, onReady: (node: RunningNode) => void = () => {}): Promise<void> {
+  let node: RunningNode | null = null;
+  let interrupted = false;
+  const interrupt = (signal: NodeJS.Signals): void => {
+    interrupted = true;
+    options.log.info('node_signalled', { signal });
+    // The outcome is seen through `stopped`.
+    node?.stop().catch(() => {});
+  };
+  for (const signal of SIGNALS) process.on(signal, interrupt);
+  try {
+    node = await startNode(options);
+    if (interrupted) node.stop().catch(() => {});
+    else onReady(node);
+    await node.stopped;
+  } finally {
+    for (const signal of SIGNALS) process.off(signal, interrupt);
+  }
+}
+
+/** Throws node_already_running, port_in_use, invalid_request. Nothing runs when it throws. */
+export async function startNode(options: NodeOptions): Promise<RunningNode> {
+  const paths = nodePaths(options.home, options.cluster);
+  await makeFolder(paths.directory);
+  const self = identifyProcess(process.pid) ?? { pid: process.pid, startTime: null };
+  await takeLock(paths, options.cluster, self);
+  try {
+    return await compose(options, paths, self);
+  } catch (error) {
+    await rm(paths.lock, { force: true });
+    throw error;
+  }
+}
+
+async function compose(options: NodeOptions, paths: NodePaths, self: ProcessIdentity): Promise<RunningNode> {
+  const { cluster, version, log, host = DEFAULT_HOST } = options;
+  const before = await readJson(paths.record, nodeRecord);
+  const credentials = await loadCredentials(paths);
+  const { certificate, key } = await loadCertificate(paths, cluster);
+  const databases = new LocalDatabases({ cluster, host, paths, entry: options.instanceEntry ?? instanceEntry(), log });
+  const startedMs = monotonicMs();
+  let record: NodeRecord;
+  let finish!: (stopping: Promise<void>) => void;
+  const stopped = new Promise<void>((resolve) => (finish = resolve));
+  stopped.catch(() => {}); // whoever holds the node may look later
+
+  const service = createNodeService({
+    own: { name: cluster, credentials, certificate },
+    databases,
+    log,
+    describeNode: () => ({
+      cluster,
+      version,
+      pid: process.pid,
+      admin_url: record.adminUrl,
+      uptime_seconds: Math.floor((monotonicMs() - startedMs) / 1000),
+      data_directory: paths.directory,
+    }),
+    onShutdown: () => void stop().catch(() => {}),
+  });
+  let announceReady!: () => void;
+  const ready = new Promise<void>((resolve) => (announceReady = resolve));
+  const server = createAdminServer({
+    service,
+    key,
+    certificate,
+    credentials,
+    ready,
+    onBug: (error, path) =>
+      log.error('request_failed_internally', { path, reason: error.message, stack: error.stack ?? '' }),
+  });
+
+  let stopping: Promise<void> | null = null;
+  const stop = ({ keepInstances = false }: StopOptions = {}): Promise<void> => {
+    if (stopping === null) {
+      stopping = shutDown({ databases, service, keepInstances, log, cluster }).finally(async () => {
+        await closeServer(server);
+        await replaceJson(paths.record, { ...record, process: null } satisfies NodeRecord);
+        await rm(paths.lock, { force: true });
+        log.info('node_stopped', { cluster });
+      });
+      finish(stopping);
+    }
+    return stopping;
+  };
+
+  try {
+    const adminPort = await listen(server, host, { asked: options.adminPort, usedBefore: before?.adminPort });
+    const address = loopbackOf(host);
+    const adminUrl = `https://${address.includes(':') ? `[${address}]` : address}:${adminPort}`;
+    record = { cluster, adminUrl, adminPort, host, version, process: self };
+    await databases.load();
+    await replaceJson(paths.record, record);
+  } catch (error) {
+    await closeServer(server);
+    await databases.stop();
+    throw error;
+  }
+  announceReady();
+  log.info('node_ready', {
+    cluster,
+    admin_url: record.adminUrl,
+    version,
+    pid: process.pid,
+    databases: databases.list().length,
+  });
+  return { record, credentials, certificate, stopped, stop };
+}
+
+/** Lets tasks end, bounded; then the instances. Throws instance_failed when one cannot be ended. */
+async function shutDown(parts: {
+  readonly databases: LocalDatabases;
+  readonly service: NodeService;
+  readonly keepInstances: boolean;
+  readonly log: Log;
+  readonly cluster: string;
+}): Promise<void> {
+  const { databases, service, keepInstances, log, cluster } = parts;
+  log.info('node_stopping', { cluster, keep_instances: keepInstances });
+  await settlesWithin(TASKS_DRAIN_MS_MAX, service.drain());
+  await (keepInstances ? databases.abandon() : databases.stop());
+}
+
+async function closeServer(server: ReturnType<typeof createAdminServer>): Promise<void> {
+  const closed = server.close();
+  if (!(await settlesWithin(API_CLOSE_MS_MAX, closed))) server.server.closeAllConnections();
+  await settlesWithin(API_CLOSE_MS_MAX, closed);
+}
+
+async function loadCredentials(paths: NodePaths): Promise<AdminCredentials> {
+  const existing = await readJson(paths.admin, adminCredentials);
+  if (existing !== null) return existing;
+  const created = { username: ADMIN_USER, password: createSecret() };
+  await replaceJson(paths.admin, created);
+  return created;
+}
+
+async function loadCertificate(paths: NodePaths, cluster: string): Promise<KeyPair> {
+  const certificate = await readText(paths.certificate);
+  const key = await readText(paths.key);
+  if (certificate !== null && key !== null) return { certificate, key };
+  const created = await createCertificate(cluster);
+  await replaceFile(paths.key, created.key);
+  await replaceFile(paths.certificate, created.certificate);
+  return created;
+}
+
+/** Returns the port. The other nodes remember the address, so the one used before comes first. */
+async function listen(
+  server: ReturnType<typeof createAdminServer>,
+  host: string,
+  port: { readonly asked: number | undefined; readonly usedBefore: number | undefined },
+): Promise<number> {
+  const next = Array.from({ length: ADMIN_PORTS_TRIED_MAX }, (_, index) => ADMIN_PORT_DEFAULT + index);
+  const candidates =
+    port.asked !== undefined ? [port.asked] : [...(port.usedBefore === undefined ? [] : [port.usedBefore]), ...next];
+  for (const candidate of candidates) {
+    try {
+      await server.listen({ host, port: candidate });
+      return candidate;
+    } catch (error) {
+      if (!isTaken(error))
+        throw new CrdbError('failed', `Cannot listen on ${host}:${candidate}: ${(error as Error).message}`);
+    }
+  }
+  const what =
+    port.asked === undefined
+      ? `No admin port from ${ADMIN_PORT_DEFAULT} on is free`
+      : `The admin port ${port.asked} is in use`;
+  throw new CrdbError('port_in_use', `${what} on ${host}`, {
+    hint: 'Choose another one with --admin-port, or leave it away.',
+  });
+}
+
+/** Creating a hard link is atomic and fails when the name exists: the lock is there with its content, or not at all. */
+async function takeLock(paths: NodePaths, cluster: string, self: ProcessIdentity): Promise<void> {
+  const own = `${paths.lock}.${createSuffix()}.tmp`;
+  await writeFile(own, JSON.stringify(self), { mode: SECRET_MODE });
+  try {
+    for (;;) {
+      try {
+        await link(own, paths.lock);
+        return;
+      } catch (error) {
+        if (!(error instanceof Error && 'code' in error && error.code === 'EEXIST')) throw error;
+      }
+      const holder = await readJson(paths.lock, processIdentity).catch(() => null);
+      if (holder !== null && isAlive(holder)) {
+        throw new CrdbError('node_already_running', `The node of ${cluster} is already running, process ${holder.pid}`);
+      }
+      await rm(paths.lock, { force: true });
+    }
+  } finally {
+    await rm(own, { force: true });
+  }
+}

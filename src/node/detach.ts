@@ -1,0 +1,223 @@
+/**
+ * A node as a background process: started so that it outlives the command that started it, and stopped for good. After a stop
+ * there is no process and no listener left, also when the daemon had been killed and its instances ran on alone.
+ */
+import { spawn, type ChildProcess } from 'node:child_process';
+import { rm } from 'node:fs/promises';
+import { AdminClient } from '../admin/client.ts';
+import { CrdbError, ERROR_KINDS, type ErrorCode } from '../errors.ts';
+import { nodeEntry, type Entry } from './entries.ts';
+import { makeFolder, openLog, readJson, readLogTail, replaceJson } from './files.ts';
+import {
+  databasePaths,
+  listFolders,
+  nodePaths,
+  nodeRecord,
+  readNode,
+  type LocalNode,
+  type NodePaths,
+  type NodeRecord,
+} from './home.ts';
+import { instanceConfig } from './instance-file.ts';
+import { findInstance, stopInstance } from './instance-process.ts';
+import {
+  EXIT_POLL_MS,
+  LOG_TAIL_LINES,
+  NODE_READY_MS_MAX,
+  NODE_SHUTDOWN_MS_MAX,
+  NODE_SIGTERM_MS_MAX,
+  READY_POLL_MS,
+  SIGKILL_MS_MAX,
+} from './limits.ts';
+import { isAlive, processIdentity, signalProcess, type ProcessIdentity } from './process-identity.ts';
+import { pollUntil } from './system.ts';
+
+export interface DetachOptions {
+  readonly home: string;
+  readonly cluster: string;
+  readonly adminPort?: number;
+  readonly host?: string;
+  readonly version: string;
+  /** The daemon's program; default this installation's. */
+  readonly entry?: Entry;
+  /** The instances' program, a plain script; default this installation's. */
+  readonly instanceScript?: string;
+}
+
+/**
+ * Returns when the admin API answers. Throws node_already_running; or what made the daemon end, with the last lines of its
+ * log; or timed_out, after the daemon was ended again.
+ */
+export async function startDetached(options: DetachOptions): Promise<LocalNode> {
+  const { home, cluster } = options;
+  const existing = await readNode(home, cluster);
+  if (existing?.alive === true) {
+    throw new CrdbError(
+      'node_already_running',
+      `The node of ${cluster} is already running, process ${existing.process?.pid}`,
+    );
+  }
+  const paths = nodePaths(home, cluster);
+  await makeFolder(paths.directory);
+  const log = await openLog(paths.log);
+  const entry = options.entry ?? nodeEntry();
+  const child = spawn(process.execPath, [...entry.flags, entry.script, ...argumentsOf(options)], {
+    detached: true,
+    stdio: ['ignore', log.fd, log.fd],
+  });
+  const exit = watchExit(child);
+  await log.close();
+  let node: LocalNode | null = null;
+  await pollUntil({ withinMs: NODE_READY_MS_MAX, everyMs: READY_POLL_MS }, async () => {
+    node = await answeringNode(home, cluster, child.pid);
+    return node !== null || exit.ended();
+  });
+  if (node !== null) {
+    child.unref();
+    return node;
+  }
+  if (exit.ended()) throw await describeFailure(paths, log.sizeBytes, cluster, exit.how());
+  await endProcess(cluster, { pid: child.pid!, startTime: null });
+  await stopOrphans(paths);
+  throw new CrdbError('timed_out', `The node of ${cluster} did not answer within ${NODE_READY_MS_MAX} ms`, {
+    hint: `Read ${paths.log}`,
+  });
+}
+
+/**
+ * Stops the daemon with its instances, and whatever instance a dead daemon has left. Returns false when nothing of it ran.
+ * Throws node_not_found; failed when a process cannot be ended.
+ */
+export async function stopNode(home: string, cluster: string): Promise<boolean> {
+  const paths = nodePaths(home, cluster);
+  const node = await readNode(home, cluster);
+  const daemon = await findDaemon(paths, node);
+  if (node === null && daemon === null)
+    throw new CrdbError('node_not_found', `There is no node "${cluster}" in ${home}`);
+  if (daemon !== null) await stopDaemon(cluster, node, daemon);
+  const orphans = await stopOrphans(paths);
+  const record = await readJson(paths.record, nodeRecord);
+  if (record !== null && record.process !== null) {
+    await replaceJson(paths.record, { ...record, process: null } satisfies NodeRecord);
+  }
+  await rm(paths.lock, { force: true });
+  return daemon !== null || orphans > 0;
+}
+
+/** Stops the node and removes everything it ever kept, data included. Absent is fine. */
+export async function removeNode(home: string, cluster: string): Promise<void> {
+  const paths = nodePaths(home, cluster);
+  if ((await readNode(home, cluster)) !== null) await stopNode(home, cluster);
+  await rm(paths.directory, { recursive: true, force: true });
+}
+
+/** The running daemon: the record names it, and the lock already while it is still starting. */
+async function findDaemon(paths: NodePaths, node: LocalNode | null): Promise<ProcessIdentity | null> {
+  if (node !== null && node.process !== null && node.alive) return node.process;
+  const holder = await readJson(paths.lock, processIdentity).catch(() => null);
+  return holder !== null && isAlive(holder) ? holder : null;
+}
+
+async function stopDaemon(cluster: string, node: LocalNode | null, daemon: ProcessIdentity): Promise<void> {
+  if (node?.alive === true && (await ordersShutdown(node)) && (await endsWithin(daemon, NODE_SHUTDOWN_MS_MAX))) return;
+  await endProcess(cluster, daemon);
+}
+
+async function endProcess(cluster: string, daemon: ProcessIdentity): Promise<void> {
+  if (!signalProcess(daemon, 'SIGTERM') || (await endsWithin(daemon, NODE_SIGTERM_MS_MAX))) return;
+  if (!signalProcess(daemon, 'SIGKILL') || (await endsWithin(daemon, SIGKILL_MS_MAX))) return;
+  throw new CrdbError('failed', `The process ${daemon.pid} of the node ${cluster} cannot be ended`);
+}
+
+function endsWithin(daemon: ProcessIdentity, withinMs: number): Promise<boolean> {
+  return pollUntil({ withinMs, everyMs: EXIT_POLL_MS }, () => !isAlive(daemon));
+}
+
+async function ordersShutdown(node: LocalNode): Promise<boolean> {
+  const client = clientOf(node);
+  try {
+    await client.shutdown();
+    return true;
+  } catch {
+    return false; // not answering: signals are next
+  } finally {
+    await client.close();
+  }
+}
+
+/** How many there were. */
+async function stopOrphans(paths: NodePaths): Promise<number> {
+  let count = 0;
+  for (const guid of await listFolders(paths.databases)) {
+    const database = databasePaths(paths, guid);
+    const config = await readJson(database.config, instanceConfig).catch(() => null);
+    if (config === null) continue;
+    const orphan = await findInstance(database, config);
+    if (orphan === null) continue;
+    await stopInstance(database, config, orphan);
+    count++;
+  }
+  return count;
+}
+
+/** The node when it is this child's and its API answers. */
+async function answeringNode(home: string, cluster: string, pid: number | undefined): Promise<LocalNode | null> {
+  const node = await readNode(home, cluster).catch(() => null);
+  if (node === null || !node.alive || node.process?.pid !== pid) return null;
+  const client = clientOf(node);
+  try {
+    await client.nodeStatus();
+    return node;
+  } catch {
+    return null;
+  } finally {
+    await client.close();
+  }
+}
+
+function clientOf(node: LocalNode): AdminClient {
+  const { cluster, adminUrl, credentials, certificate } = node;
+  return new AdminClient({ name: cluster, url: adminUrl, credentials, certificate });
+}
+
+function argumentsOf({ home, cluster, version, host, adminPort, instanceScript }: DetachOptions): string[] {
+  const optional = (name: string, value: string | number | undefined) =>
+    value === undefined ? [] : [`--${name}`, `${value}`];
+  return [
+    ...['--home', home, '--cluster', cluster, '--version', version],
+    ...optional('host', host),
+    ...optional('admin-port', adminPort),
+    ...optional('instance-script', instanceScript),
+  ];
+}
+
+function watchExit(child: ChildProcess): { ended(): boolean; how(): string } {
+  let how: string | null = null;
+  child.once('error', (error) => (how ??= error.message));
+  child.once('exit', (code, signal) => (how ??= signal === null ? `exit code ${code}` : `killed by ${signal}`));
+  return { ended: () => how !== null, how: () => how ?? '' };
+}
+
+/** The daemon's last line says what it was; its code is kept, so that a taken port is port_in_use here as well. */
+async function describeFailure(paths: NodePaths, fromBytes: number, cluster: string, how: string): Promise<CrdbError> {
+  const lines = await readLogTail(paths.log, fromBytes, LOG_TAIL_LINES);
+  const last = parseFailure(lines.at(-1));
+  if (last !== null) return new CrdbError(last.code, `The node of ${cluster} did not start: ${last.reason}`);
+  const text = lines.length === 0 ? '' : `\n${lines.join('\n')}`;
+  return new CrdbError('failed', `The node of ${cluster} did not start (${how})${text}`, { hint: `Read ${paths.log}` });
+}
+
+function parseFailure(line: string | undefined): { readonly code: ErrorCode; readonly reason: string } | null {
+  try {
+    const value = JSON.parse(line ?? '') as {
+      readonly event?: unknown;
+      readonly code?: unknown;
+      readonly reason?: unknown;
+    };
+    if (value.event !== 'node_failed' || typeof value.code !== 'string' || !Object.hasOwn(ERROR_KINDS, value.code))
+      return null;
+    return { code: value.code as ErrorCode, reason: String(value.reason) };
+  } catch {
+    return null;
+  }
+}

@@ -1,0 +1,130 @@
+/**
+ * Files of the state folder. Each is replaced as a whole and durably: temporary file, fsync, rename, fsync of the folder.
+ * So a reader, and a daemon that starts after a power cut, sees the old content or the new one, never a part.
+ */
+import { chmod, mkdir, open, readFile, rename, rm, stat } from 'node:fs/promises';
+import { dirname } from 'node:path';
+import type { z } from 'zod';
+import { CrdbError } from '../errors.ts';
+import { LOG_BYTES_MAX, LOG_TAIL_BYTES } from './limits.ts';
+import { createSuffix } from './system.ts';
+
+/** Readable by the owner only: everything that holds a secret. */
+export const SECRET_MODE = 0o600;
+const FOLDER_MODE = 0o700;
+
+export async function makeFolder(path: string): Promise<void> {
+  await mkdir(path, { recursive: true, mode: FOLDER_MODE });
+}
+
+export async function replaceFile(path: string, text: string, mode = SECRET_MODE): Promise<void> {
+  const temporary = `${path}.${createSuffix()}.tmp`;
+  try {
+    const file = await open(temporary, 'wx', mode);
+    try {
+      await file.writeFile(text);
+      await file.sync();
+    } finally {
+      await file.close();
+    }
+    await rename(temporary, path);
+  } catch (error) {
+    await rm(temporary, { force: true });
+    throw error;
+  }
+  await syncFolder(dirname(path));
+}
+
+export async function replaceJson(path: string, value: unknown): Promise<void> {
+  await replaceFile(path, `${JSON.stringify(value, null, 2)}\n`);
+}
+
+/** null when absent. */
+export async function readText(path: string): Promise<string | null> {
+  try {
+    return await readFile(path, 'utf8');
+  } catch (error) {
+    if (isAbsent(error)) return null;
+    throw error;
+  }
+}
+
+/** null when absent. Throws `failed` naming the file when it is damaged. */
+export async function readJson<S extends z.ZodType>(path: string, schema: S): Promise<z.infer<S> | null> {
+  const text = await readText(path);
+  if (text === null) return null;
+  let value: unknown;
+  try {
+    value = JSON.parse(text);
+  } catch (error) {
+    throw new CrdbError('failed', `${path} is damaged: ${(error as Error).message}`);
+  }
+  const parsed = schema.safeParse(value);
+  if (parsed.success) return parsed.data;
+  const [issue] = parsed.error.issues;
+  throw new CrdbError('failed', `${path} is damaged: ${issue?.path.join('.') ?? ''}: ${issue?.message ?? ''}`);
+}
+
+/**
+ * Removes a folder with everything in it so that a crash half-way leaves nothing that looks alive: it is renamed first.
+ * Absent is fine.
+ */
+export async function removeFolder(path: string, removedName: string): Promise<void> {
+  try {
+    await rename(path, removedName);
+  } catch (error) {
+    if (isAbsent(error)) return;
+    throw error;
+  }
+  await syncFolder(dirname(path));
+  await rm(removedName, { recursive: true, force: true });
+}
+
+/** Opens a log for appending; one that has grown too large is set aside first. Returns the descriptor's owner. */
+export async function openLog(
+  path: string,
+): Promise<{ readonly fd: number; readonly sizeBytes: number; close(): Promise<void> }> {
+  const before = await fileSize(path);
+  if (before > LOG_BYTES_MAX) await rename(path, `${path}.1`);
+  const file = await open(path, 'a', SECRET_MODE);
+  await chmod(path, SECRET_MODE);
+  return { fd: file.fd, sizeBytes: before > LOG_BYTES_MAX ? 0 : before, close: () => file.close() };
+}
+
+/** The last lines that were written after `fromBytes`; empty when there are none. */
+export async function readLogTail(path: string, fromBytes: number, linesMax: number): Promise<string[]> {
+  const size = await fileSize(path);
+  const start = Math.max(fromBytes, size - LOG_TAIL_BYTES);
+  if (size <= start) return [];
+  const file = await open(path, 'r');
+  try {
+    const buffer = Buffer.alloc(size - start);
+    const { bytesRead } = await file.read(buffer, 0, buffer.length, start);
+    const lines = buffer.toString('utf8', 0, bytesRead).split('\n');
+    return lines.filter((line) => line.trim() !== '').slice(-linesMax);
+  } finally {
+    await file.close();
+  }
+}
+
+async function fileSize(path: string): Promise<number> {
+  try {
+    return (await stat(path)).size;
+  } catch (error) {
+    if (isAbsent(error)) return 0;
+    throw error;
+  }
+}
+
+async function syncFolder(path: string): Promise<void> {
+  const folder = await open(path, 'r');
+  try {
+    await folder.sync();
+  } finally {
+    await folder.close();
+  }
+}
+
+export function isAbsent(error: unknown): boolean {
+  return error instanceof Error && 'code' in error && error.code === 'ENOENT';
+}

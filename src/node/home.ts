@@ -1,0 +1,150 @@
+/**
+ * The state folder: where a node keeps what it is and what it runs, and how another process finds it.
+ *
+ *   <home>/nodes/<cluster>/
+ *     node.json        name, admin address, and the daemon's process while one runs
+ *     admin.json       the administrator's credentials
+ *     cert.pem key.pem the certificate of the admin API, which clients pin
+ *     daemon.lock      held by the running daemon
+ *     node.log
+ *     databases/<guid>/
+ *       database.json  the database with all its instances: written last, so its presence makes the database exist
+ *       instance.json  what the instance process is told (InstanceConfig)
+ *       instance.pid   its process: pid and start time
+ *       instance.log, data/
+ *
+ * The home is an argument everywhere; who reads the environment is the CLI's business.
+ */
+import { readdir } from 'node:fs/promises';
+import { join } from 'node:path';
+import { z } from 'zod';
+import { CrdbError } from '../errors.ts';
+import { isAbsent, readJson, readText } from './files.ts';
+import { isAlive, processIdentity } from './process-identity.ts';
+
+export const nodeRecord = z.object({
+  cluster: z.string(),
+  /** Address on this machine, `https://127.0.0.1:9443`. */
+  adminUrl: z.string(),
+  adminPort: z.number().int(),
+  /** What the admin API and the endpoints listen on. */
+  host: z.string(),
+  version: z.string(),
+  /** The daemon; null when it was stopped. */
+  process: processIdentity.nullable(),
+});
+export type NodeRecord = z.infer<typeof nodeRecord>;
+
+export const adminCredentials = z.object({ username: z.string(), password: z.string() });
+export type AdminCredentials = z.infer<typeof adminCredentials>;
+
+/** A node of this home as another process sees it. */
+export interface LocalNode extends NodeRecord {
+  readonly alive: boolean;
+  readonly credentials: AdminCredentials;
+  /** PEM. */
+  readonly certificate: string;
+}
+
+export interface NodePaths {
+  readonly directory: string;
+  readonly record: string;
+  readonly admin: string;
+  readonly certificate: string;
+  readonly key: string;
+  readonly lock: string;
+  readonly log: string;
+  readonly databases: string;
+}
+
+export interface DatabasePaths {
+  readonly directory: string;
+  /** What the directory is called while it is being removed. */
+  readonly removed: string;
+  readonly record: string;
+  readonly config: string;
+  readonly pid: string;
+  readonly log: string;
+  readonly data: string;
+}
+
+const REMOVED_PREFIX = '.removed-';
+const CLUSTER_NAME = /^[A-Za-z0-9]([A-Za-z0-9-]{0,61}[A-Za-z0-9])?(\.[A-Za-z0-9]([A-Za-z0-9-]{0,61}[A-Za-z0-9])?)*$/;
+const CLUSTER_NAME_LENGTH_MAX = 253;
+
+/** Throws invalid_request when the name is no FQDN: it becomes a folder's name and part of a certificate. */
+export function nodePaths(home: string, cluster: string): NodePaths {
+  if (cluster.length > CLUSTER_NAME_LENGTH_MAX || !CLUSTER_NAME.test(cluster)) {
+    throw new CrdbError(
+      'invalid_request',
+      `"${cluster}" cannot be a cluster's name: letters, digits and hyphens, parts separated by dots`,
+      {
+        hint: 'Use a fully qualified domain name, such as eu.example.com',
+      },
+    );
+  }
+  const directory = join(nodesFolder(home), cluster);
+  return {
+    directory,
+    record: join(directory, 'node.json'),
+    admin: join(directory, 'admin.json'),
+    certificate: join(directory, 'cert.pem'),
+    key: join(directory, 'key.pem'),
+    lock: join(directory, 'daemon.lock'),
+    log: join(directory, 'node.log'),
+    databases: join(directory, 'databases'),
+  };
+}
+
+export function databasePaths(node: NodePaths, guid: string): DatabasePaths {
+  const directory = join(node.databases, guid);
+  return {
+    directory,
+    removed: join(node.databases, `${REMOVED_PREFIX}${guid}`),
+    record: join(directory, 'database.json'),
+    config: join(directory, 'instance.json'),
+    pid: join(directory, 'instance.pid'),
+    log: join(directory, 'instance.log'),
+    data: join(directory, 'data'),
+  };
+}
+
+export function isRemovedFolder(name: string): boolean {
+  return name.startsWith(REMOVED_PREFIX);
+}
+
+/** All nodes of the home that have ever been started, by name. An absent home has none. */
+export async function listNodes(home: string): Promise<LocalNode[]> {
+  const nodes = await Promise.all((await listFolders(nodesFolder(home))).map((name) => readNode(home, name)));
+  return nodes.filter((node) => node !== null);
+}
+
+/** null when this home has no such node. Throws `failed` when its files are damaged. */
+export async function readNode(home: string, cluster: string): Promise<LocalNode | null> {
+  const paths = nodePaths(home, cluster);
+  const record = await readJson(paths.record, nodeRecord);
+  const credentials = await readJson(paths.admin, adminCredentials);
+  const certificate = await readText(paths.certificate);
+  if (record === null || credentials === null || certificate === null) return null;
+  return { ...record, alive: isDaemonAlive(record), credentials, certificate };
+}
+
+/** Whether the daemon of the record still runs: its pid is alive and was started when the record says. */
+export function isDaemonAlive(record: NodeRecord): boolean {
+  return record.process !== null && isAlive(record.process);
+}
+
+/** Names of the folders in a folder, sorted; an absent folder is empty. */
+export async function listFolders(path: string): Promise<string[]> {
+  try {
+    const entries = await readdir(path, { withFileTypes: true });
+    return entries.flatMap((entry) => (entry.isDirectory() ? [entry.name] : [])).sort();
+  } catch (error) {
+    if (isAbsent(error)) return [];
+    throw error;
+  }
+}
+
+function nodesFolder(home: string): string {
+  return join(home, 'nodes');
+}

@@ -1,0 +1,68 @@
+/** Every bound of the node daemon, with its unit. */
+
+/** First admin port that is tried when none was given, and how many after it. */
+export const ADMIN_PORT_DEFAULT = 9_443;
+export const ADMIN_PORTS_TRIED_MAX = 100;
+
+/** Ports that are searched for an endpoint when none was asked for. */
+export const ENDPOINT_PORT_FIRST = 12_000;
+export const ENDPOINT_PORT_LAST = 19_999;
+
+/** How long a prepared name and port are held for a coordinator that no longer speaks. */
+export const RESERVATION_MS_MAX = 60_000;
+
+/** Restart of a crashed instance: first delay, its bound, and how long it has to be up to start over. */
+export const RESTART_DELAY_MS_MIN = 50;
+export const RESTART_DELAY_MS_MAX = 10_000;
+export const RESTART_RESET_AFTER_MS = 30_000;
+
+/** Between two questions whether a starting instance is ready. */
+export const READY_POLL_MS = 50;
+
+/** How long a newly created, empty instance may take until it is ready. */
+export const CREATED_READY_MS_MAX = 30_000;
+
+/** Between two looks at a process that is not this one's child, or that is being stopped. */
+export const LIVENESS_POLL_MS = 200;
+export const EXIT_POLL_MS = 20;
+
+/** Control channel: to connect, and for one answer. */
+export const CONTROL_CONNECT_MS_MAX = 1_000;
+export const CONTROL_CALL_MS_MAX = 2_000;
+
+/** How an instance is stopped: after CRDT.SHUTDOWN (it has a log to flush), after SIGTERM, after SIGKILL. */
+export const INSTANCE_SHUTDOWN_MS_MAX = 10_000;
+export const INSTANCE_SIGTERM_MS_MAX = 5_000;
+export const SIGKILL_MS_MAX = 5_000;
+
+/** How a daemon is stopped from outside: its instances come first, so it gets more than one of them. */
+export const NODE_SHUTDOWN_MS_MAX = 30_000;
+export const NODE_SIGTERM_MS_MAX = 25_000;
+
+/** How long a detached daemon may take until its admin API answers. */
+export const NODE_READY_MS_MAX = 20_000;
+
+/** How long a stopping daemon waits for the tasks it coordinates. */
+export const TASKS_DRAIN_MS_MAX = 10_000;
+
+/** How long it waits for answers that are on their way; what is left then is cut off. */
+export const API_CLOSE_MS_MAX = 2_000;
+
+/** Finished tasks are kept this long, and never more than so many. */
+export const TASK_KEPT_MS = 500_000;
+export const TASKS_MAX = 1_000;
+
+/** Calls that take back a failed create are repeated: how often, and the delay before the second, doubling. */
+export const DISCARD_ATTEMPTS_MAX = 4;
+export const DISCARD_DELAY_MS_MIN = 250;
+
+/** A log larger than this is moved to `<name>.1` before it is opened again. */
+export const LOG_BYTES_MAX = 10_485_760;
+
+/** How much of a log's end is read for the reason of an exit, and how many lines are shown. */
+export const LOG_TAIL_BYTES = 4_096;
+export const LOG_TAIL_LINES = 10;
+
+/** Snapshot persistence: Redis's own first rule, after an hour if anything was written. */
+export const SNAPSHOT_AFTER_SECONDS = 3_600;
+export const SNAPSHOT_AFTER_WRITES = 1;

@@ -1,0 +1,45 @@
+/**
+ * A participating cluster as the coordinator sees it: the same four calls, whether the node is this one or another.
+ */
+import { AdminClient } from '../admin/client.ts';
+import type { ClusterInfo, DatabaseRecord, PrepareRequest } from '../admin/contract.ts';
+import { CrdbError } from '../errors.ts';
+import type { LocalDatabases } from './local-databases.ts';
+
+export interface Participant {
+  readonly cluster: string;
+  /** Throws node_unreachable, unauthorized, or invalid_request when another cluster answers. */
+  contact(): Promise<void>;
+  /** Returns the port that is held. */
+  prepare(guid: string, request: PrepareRequest): Promise<number>;
+  commit(record: DatabaseRecord): Promise<void>;
+  discard(guid: string): Promise<void>;
+  close(): Promise<void>;
+}
+
+export function localParticipant(cluster: string, databases: LocalDatabases): Participant {
+  return {
+    cluster,
+    contact: async () => {},
+    prepare: async (guid, request) => (await databases.prepare(guid, request)).port,
+    commit: (record) => databases.commit(record),
+    discard: (guid) => databases.discard(guid),
+    close: async () => {},
+  };
+}
+
+export function remoteParticipant(info: ClusterInfo): Participant {
+  const client = new AdminClient(info);
+  return {
+    cluster: info.name,
+    async contact() {
+      const { cluster } = await client.nodeStatus();
+      if (cluster === info.name) return;
+      throw new CrdbError('invalid_request', `${info.url} is a node of ${cluster}, not of ${info.name}`);
+    },
+    prepare: async (guid, request) => (await client.prepareLocal(guid, request)).port,
+    commit: (record) => client.commitLocal(record),
+    discard: (guid) => client.discardLocal(guid),
+    close: () => client.close(),
+  };
+}
