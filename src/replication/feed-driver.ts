@@ -175,7 +175,7 @@ export class FeedDriver implements LogStreamOwner {
       case FRAME.ack: {
         const ack = messages.decodeAck(payload, database.origins);
         if (typeof ack === 'string') return ack;
-        this.#stream.sent.raiseAll(ack.applied);
+        this.#stream.raiseSent(ack.applied);
         this.#deps.acks.note(this.peer, ack);
         this.#deps.onPeerVector(ack.applied);
         return null;
@@ -204,7 +204,7 @@ export class FeedDriver implements LogStreamOwner {
 
   #onHello(hello: messages.Hello): void {
     const { database, acks, onPeerVector } = this.#deps;
-    this.#stream.sent.copyFrom(hello.vector);
+    this.#stream.raiseSent(hello.vector);
     this.#stream.want(hello.want);
     this.step({ type: 'hello', hello });
     if (this.machine.stage === 'closed') return;

@@ -70,6 +70,11 @@ export class LogStream {
     return this.#walker.sent;
   }
 
+  /** The peer said so. */
+  raiseSent(vector: VersionVector): void {
+    this.#walker.raiseSent(vector);
+  }
+
   /** Whether the last thing written was a whole frame. */
   get isBetweenFrames(): boolean {
     return this.#walker.frameBytesLeft === 0;
@@ -94,7 +99,7 @@ export class LogStream {
 
   /** After a snapshot: the peer has this, and what follows begins there. */
   seekAfter(vector: VersionVector, position: number): void {
-    this.#walker.sent.raiseAll(vector);
+    this.#walker.raiseSent(vector);
     this.#listWanted();
     this.seek(position);
   }

@@ -17,10 +17,10 @@ export type RunSink = (bytes: Buffer, start: number, end: number) => void;
 export class LogWalker {
   readonly #origins: OriginTable;
   #wanted = new Uint8Array(0);
+  /** By origin: sent, or known to be applied by the peer. */
+  #sent = new Float64Array(0);
   readonly #cachedGenerations = new Float64Array(256).fill(-1);
   readonly #cachedIndexes = new Int32Array(256);
-  /** Sent, or known to be applied by the peer. */
-  readonly sent = new VersionVector();
   /** Bytes of the frame that the last slice cut. Only at 0 may anything else be sent or the walk go elsewhere. */
   frameBytesLeft = 0;
   #sending = false;
@@ -31,30 +31,56 @@ export class LogWalker {
     this.#origins = origins;
   }
 
-  isWanted(index: number): boolean {
-    return this.#wanted[index] === 1;
-  }
-
+  /** Origins (indexes) to send; to be called anew when the origin table has grown. */
   setWanted(indexes: readonly number[]): void {
     this.#wanted = new Uint8Array(this.#origins.count);
     for (const index of indexes) this.#wanted[index] = 1;
+    this.#growSent(this.#origins.count);
+  }
+
+  /** Sent, or known to be applied by the peer. A copy. */
+  get sent(): VersionVector {
+    const vector = new VersionVector(this.#sent.length);
+    this.#sent.forEach((seq, index) => vector.set(index, seq));
+    return vector;
+  }
+
+  /** The peer has this. */
+  raiseSent(vector: VersionVector): void {
+    this.#growSent(this.#origins.count);
+    for (const [index, seq] of vector.entries()) if (seq > this.#sent[index]!) this.#sent[index] = seq;
   }
 
   /** Walks a slice that begins where the last one was left; returns how many of its bytes are done with. */
   walk(bytes: Buffer, sink: RunSink): number {
     const { length } = bytes;
+    const wanted = this.#wanted;
+    const sent = this.#sent;
+    const generations = this.#cachedGenerations;
     let at = Math.min(this.frameBytesLeft, length);
     let runStart = at > 0 && this.#sending ? 0 : -1;
     this.frameBytesLeft -= at;
     while (at + FRAME_HEADER_BYTES <= length) {
-      const isBatch = bytes[at + 4] === FRAME.batch;
-      if (isBatch && at + BATCH.body > length) break;
-      const isSent = isBatch && this.#takesBatch(bytes, at);
-      if (this.gap >= 0) break;
-      if (isSent && runStart < 0) runStart = at;
-      if (!isSent && runStart >= 0) {
-        sink(bytes, runStart, at);
-        runStart = -1;
+      let isSent = false;
+      if (bytes[at + 4] === FRAME.batch) {
+        if (at + BATCH.body > length) break;
+        const instance = bytes[at + BATCH.instance]!;
+        const generation = readU32(bytes, at + BATCH.generation);
+        if (generations[instance] !== generation) this.#cacheOrigin(instance, generation);
+        const index = this.#cachedIndexes[instance]!;
+        if (wanted[index] === 1) {
+          const ahead = readU48(bytes, at + BATCH.seq) - sent[index]!;
+          if (ahead > 1) {
+            this.gap = index;
+            break;
+          }
+          isSent = ahead === 1;
+          if (isSent) sent[index]! += 1;
+        }
+      }
+      if (isSent !== runStart >= 0) {
+        if (!isSent) sink(bytes, runStart, at);
+        runStart = isSent ? at : -1;
       }
       at += 4 + readU32(bytes, at);
       if (at > length) {
@@ -67,29 +93,15 @@ export class LogWalker {
     return at;
   }
 
-  #takesBatch(bytes: Buffer, at: number): boolean {
-    const instance = bytes[at + BATCH.instance]!;
-    const generation = readU32(bytes, at + BATCH.generation);
-    const index =
-      this.#cachedGenerations[instance] === generation
-        ? this.#cachedIndexes[instance]!
-        : this.#findOrigin(instance, generation);
-    if (this.#wanted[index] !== 1) return false;
-    const seq = readU48(bytes, at + BATCH.seq);
-    const sent = this.sent.get(index);
-    if (seq <= sent) return false;
-    if (seq !== sent + 1) {
-      this.gap = index;
-      return false;
-    }
-    this.sent.set(index, seq);
-    return true;
+  #cacheOrigin(instance: number, generation: number): void {
+    this.#cachedGenerations[instance] = generation;
+    this.#cachedIndexes[instance] = this.#origins.indexOf(instance, generation);
   }
 
-  #findOrigin(instance: number, generation: number): number {
-    const index = this.#origins.indexOf(instance, generation);
-    this.#cachedGenerations[instance] = generation;
-    this.#cachedIndexes[instance] = index;
-    return index;
+  #growSent(count: number): void {
+    if (count <= this.#sent.length) return;
+    const sent = new Float64Array(count);
+    sent.set(this.#sent);
+    this.#sent = sent;
   }
 }

@@ -1,7 +1,7 @@
 import { describe, expect, it } from '@jest/globals';
 import fc from 'fast-check';
 import { BATCH, FRAME, readU32, readU48, writeU32 } from '../../src/crdt/frame.ts';
-import { OriginTable } from '../../src/crdt/version-vector.ts';
+import { OriginTable, VersionVector } from '../../src/crdt/version-vector.ts';
 import { LogWalker } from '../../src/replication/log-walker.ts';
 import { makeBatch } from './fake-database.ts';
 
@@ -65,7 +65,9 @@ describe('the log walker', () => {
     const log = Buffer.concat([1, 2, 4].map((seq) => makeBatch({ instance: 1, generation: 7, seq, text: '' })));
     const walker = new LogWalker(origins);
     walker.setWanted([index]);
-    walker.sent.set(index, 1);
+    const has = new VersionVector();
+    has.set(index, 1);
+    walker.raiseSent(has);
     const runs: number[] = [];
     const count = walker.walk(log, (bytes, start, end) => {
       for (let at = start; at < end; at += 4 + readU32(bytes, at)) runs.push(readU48(bytes, at + BATCH.seq));
