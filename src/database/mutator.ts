@@ -118,6 +118,7 @@ export class Mutator {
     this.#touch(ref);
   }
 
+  /** `known`, here and below: the field's record, when the caller has just looked it up; 0: not looked up, or not there. */
   setField(
     ref: KeyRef,
     fieldBytes: Uint8Array,
@@ -129,11 +130,12 @@ export class Mutator {
     bytes: Uint8Array,
     start: number,
     length: number,
+    known = 0,
   ): void {
     const ks = this.#keyspace;
     const hash = this.#openHash(ref);
     const map = ks.containers.map(hash);
-    let field = this.#openField(ref, hash, fieldBytes, fieldStart, fieldLength, length);
+    let field = this.#openField(ref, hash, fieldBytes, fieldStart, fieldLength, length, known);
     this.persists = (flags & SET.persists) !== 0;
     if (ks.attributes(field) !== 0) {
       for (const cut of cuts) ks.cells.applyCut(field, cut, this);
@@ -176,10 +178,11 @@ export class Mutator {
     frame: number,
     n: number,
     total: ExactNumber,
+    known = 0,
   ): void {
     const ks = this.#keyspace;
     const hash = this.#openHash(ref);
-    const field = this.#openField(ref, hash, fieldBytes, fieldStart, fieldLength, 0);
+    const field = this.#openField(ref, hash, fieldBytes, fieldStart, fieldLength, 0, known);
     ks.cells.applyIncrement(field, this.origin, frame, n, total);
     ks.settleField(hash, field);
     this.#settleAfterGrowth(ref);
@@ -281,12 +284,20 @@ export class Mutator {
     return this.#keyspace.openContainer(ref.record, TAG.hash);
   }
 
-  #openField(ref: KeyRef, hash: number, bytes: Uint8Array, start: number, length: number, valueRoom: number): number {
+  #openField(
+    ref: KeyRef,
+    hash: number,
+    bytes: Uint8Array,
+    start: number,
+    length: number,
+    valueRoom: number,
+    known = 0,
+  ): number {
     const ks = this.#keyspace;
     const { fields } = ks.containers;
     const map = ks.containers.map(hash);
-    const fieldHash = fields.hash(bytes, start, length);
-    const field = fields.find(map, fieldHash, bytes, start, length);
+    const fieldHash = known === 0 ? fields.hash(bytes, start, length) : 0;
+    const field = known === 0 ? fields.find(map, fieldHash, bytes, start, length) : known;
     if (field === 0) return ks.cells.create(fields, map, fieldHash, bytes, start, length, valueRoom, ks.epoch);
     if (ks.preImages !== null) ks.preImages.field(ref.record, field);
     return field;

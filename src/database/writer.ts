@@ -181,7 +181,7 @@ export class Writer {
     this.#cuts(cuts);
     this.#run(bytes, start, length);
     this.#done();
-    this.#mutator.setField(ref, field, fieldStart, fieldLength, flags, ttl, cuts, bytes, start, length);
+    this.#mutator.setField(ref, field, fieldStart, fieldLength, flags, ttl, cuts, bytes, start, length, cell);
   }
 
   removeField(ref: KeyRef, field: Uint8Array, fieldStart: number, fieldLength: number): void {
@@ -205,7 +205,7 @@ export class Writer {
     this.#run(field, fieldStart, fieldLength);
     this.#increment(next.frame, next.n, total);
     this.#done();
-    this.#mutator.addField(ref, field, fieldStart, fieldLength, next.frame, next.n, total);
+    this.#mutator.addField(ref, field, fieldStart, fieldLength, next.frame, next.n, total, cell);
   }
 
   expireField(ref: KeyRef, field: Uint8Array, fieldStart: number, fieldLength: number, expiryMs: number): void {

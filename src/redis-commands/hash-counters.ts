@@ -34,8 +34,7 @@ function hincrby(call: Call): void {
     reply.error('ERR increment or decrement would overflow');
     return;
   }
-  addToField(call, key, change);
-  replyExact(reply, keyspace.readNumber(findVisible(keyspace, hashOf(keyspace, key), args, 2))!);
+  replyExact(reply, keyspace.readNumber(addToField(call, key, field, change))!);
 }
 
 function readVisibleInteger(call: Call, field: number): ExactNumber | null {
@@ -67,14 +66,16 @@ function hincrbyfloat(call: Call): void {
     reply.error('ERR hash value is not a float');
     return;
   }
-  addToField(call, key, change);
-  replyValue(keyspace, reply, findVisible(keyspace, hashOf(keyspace, key), args, 2));
+  replyValue(keyspace, reply, addToField(call, key, field, change));
 }
 
-function addToField(call: Call, key: KeyRef, change: ExactNumber): void {
+/** `field`: its record, 0 when it is not visible. Returns where it is afterwards. */
+function addToField(call: Call, key: KeyRef, field: number, change: ExactNumber): number {
   const { args, database } = call;
-  clearHiddenField(call, key, 2);
+  if (field === 0) clearHiddenField(call, key, 2);
   database.writer.addField(key, args.bytes, args.starts[2]!, args.lengths[2]!, change);
+  // An increment never moves the record that it adds to.
+  return field === 0 ? findVisible(database.keyspace, hashOf(database.keyspace, key), args, 2) : field;
 }
 
 export const HASH_COUNTER_COMMANDS = [
