@@ -4,8 +4,6 @@
  * Lookup is by bytes: a hash of the name with case folded, no string is made.
  */
 import type { Args } from '../resp/args.ts';
-import { BITMAP_COMMANDS } from './bitmaps.ts';
-import { BITFIELD_COMMANDS } from './bitfield.ts';
 import { CLIENT_COMMANDS } from './client.ts';
 import { COMMAND_COMMANDS } from './command-info.ts';
 import { CONFIG_COMMANDS } from './config.ts';
@@ -19,6 +17,7 @@ import { HASH_EXPIRING_VALUE_COMMANDS } from './hash-expiring-values.ts';
 import { HASH_EXPIRY_COMMANDS } from './hash-expiry.ts';
 import { HASH_SCAN_COMMANDS } from './hash-scan.ts';
 import { HASH_COMMANDS } from './hashes.ts';
+import { LCS_COMMANDS } from './lcs.ts';
 import { OBJECT_COMMANDS } from './object.ts';
 import { PUBSUB_COMMANDS } from './pubsub.ts';
 import { RENAME_COMMANDS } from './rename.ts';
@@ -34,9 +33,8 @@ import { WAIT_COMMANDS } from './wait.ts';
 
 export const ALL_COMMANDS: readonly CommandSpec[] = [
   ...STRING_COMMANDS,
+  ...LCS_COMMANDS,
   ...COUNTER_COMMANDS,
-  ...BITMAP_COMMANDS,
-  ...BITFIELD_COMMANDS,
   ...GENERIC_COMMANDS,
   ...OBJECT_COMMANDS,
   ...RENAME_COMMANDS,
