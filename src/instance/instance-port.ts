@@ -1,0 +1,114 @@
+/** What the Redis endpoint asks of the instance, answered by the engine: the log, acknowledgements, control, INFO. */
+import { describeVersionVector } from '../crdt/version-vector.ts';
+import type { ControlPort } from '../redis-commands/session.ts';
+import { replicationIdOf } from '../replication/origins.ts';
+import type { Credentials, InstancePort } from '../server/ports.ts';
+import type { InstanceConfig } from './config.ts';
+import type { Engine } from './engine.ts';
+import type { InstanceOptions } from './instance.ts';
+
+export function createInstancePort(
+  engine: Engine,
+  options: Pick<InstanceOptions, 'config' | 'pid' | 'log' | 'onShutdown'>,
+  onCredentials: (credentials: Credentials) => void,
+): InstancePort {
+  const { database, log, replication } = engine;
+  const { config } = options;
+  const replicationId = (): string => replicationIdOf(config.guid, database.self);
+  const replyAfterSync = config.persistence.kind === 'aof' && config.persistence.fsync === 'always';
+  return {
+    enterTurn: () => engine.enterTurn(),
+    wake: () => engine.wake(),
+    replyAfterSync,
+    logEnd: () => log.endPosition,
+    isDurable: (position) => position <= log.durablePosition,
+    whenDurable: (position, fn) => log.whenDurable(position, fn),
+    acks: {
+      acked: (seq, durable) => replication.acks.acked(seq, { durable }),
+      whenAcked: (seq, count, durable, fn) =>
+        replication.acks.whenAcked({ origin: database.self.index, seq, count, durable }, fn),
+      isDurable: () => log.durablePosition >= log.endPosition,
+      whenDurable: (fn) => log.whenDurable(log.endPosition, fn),
+    },
+    control: createControl(engine, options, { replicationId, onCredentials }),
+    publishToPeers: (channel, message, sharded) => replication.publish({ channel, message, sharded }),
+    acceptFeed: (connection, request, rest) => replication.accept(connection, request, rest),
+    log: options.log,
+    info: () => ({
+      persistence: {
+        loading: 0,
+        aof_enabled: config.persistence.kind === 'aof' ? 1 : 0,
+        aof_current_size: log.endPosition,
+        aof_pending_bytes: log.unwrittenBytes,
+        rdb_bgsave_in_progress: database.isSnapshotting ? 1 : 0,
+      },
+      crdt: {
+        guid: config.guid,
+        instance_id: config.instanceId,
+        replication_id: replicationId(),
+        offset: database.vector.get(database.self.index),
+        hlc: database.hlc,
+        version_vector: JSON.stringify(describeVersionVector(database.vector, database.origins)),
+        ...Object.fromEntries(
+          engine
+            .links()
+            .map((link) => [
+              `peer_${link.from}`,
+              `state=${link.state},lag_operations=${link.lagOperations},lag_ms=${link.lagMs ?? -1},endpoint=${link.endpoint}`,
+            ]),
+        ),
+      },
+    }),
+  };
+}
+
+function createControl(
+  engine: Engine,
+  options: Pick<InstanceOptions, 'pid' | 'onShutdown'>,
+  more: { readonly replicationId: () => string; readonly onCredentials: (credentials: Credentials) => void },
+): ControlPort {
+  return {
+    status: () => JSON.stringify(engine.status(options.pid, more.replicationId())),
+    pause: (from) => engine.pause(from),
+    resume: (from) => engine.resume(from),
+    configure: (json) => {
+      const changed = readConfig(json);
+      if (typeof changed === 'string') return changed;
+      const problem = explainFixed(engine.config, changed);
+      if (problem !== null) return problem;
+      engine.configure(changed);
+      more.onCredentials(changed);
+      return null;
+    },
+    shutdown: options.onShutdown,
+  };
+}
+
+/** The configuration, or what is wrong with it. The node has written it; this only guards against a file of another version. */
+export function readConfig(json: string): InstanceConfig | string {
+  let value: unknown;
+  try {
+    value = JSON.parse(json);
+  } catch (error) {
+    return `the configuration is not JSON: ${(error as Error).message}`;
+  }
+  const config = value as Partial<InstanceConfig> | null;
+  if (config?.version !== 1)
+    return `the configuration has version ${String(config?.version)}, this release reads version 1`;
+  const { instanceId, port, guid, dataDirectory, persistence, peers } = config;
+  const isWhole = guid && dataDirectory && persistence && Array.isArray(peers);
+  if (!isWhole || !isWithin(instanceId, 1, 255) || !isWithin(port, 1, 65_535))
+    return 'the configuration is not complete';
+  return config as InstanceConfig;
+}
+
+const isWithin = (value: number | undefined, low: number, high: number): boolean =>
+  Number.isInteger(value) && value! >= low && value! <= high;
+
+/** What cannot change while an instance runs. */
+function explainFixed(before: InstanceConfig, after: InstanceConfig): string | null {
+  for (const name of ['guid', 'instanceId', 'port', 'dataDirectory'] as const) {
+    if (before[name] !== after[name]) return `${name} cannot change from ${before[name]} to ${after[name]}`;
+  }
+  return null;
+}

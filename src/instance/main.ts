@@ -1,0 +1,63 @@
+/**
+ * The instance process: `node main.js <instance.json>`. Exit codes are described in config.ts.
+ *
+ * Log lines go to stdout, one JSON document each; why it could not start goes to stderr as its last line.
+ */
+import { readFileSync } from 'node:fs';
+import { createRealHost } from '../host/real-host.ts';
+import { readConfig } from './instance-port.ts';
+import { Instance } from './instance.ts';
+import { createLogger } from './logger.ts';
+
+const EXIT = { stopped: 0, failed: 1, badConfig: 2, portInUse: 3 } as const;
+
+function end(code: number, reason?: string): never {
+  if (reason !== undefined) process.stderr.write(`${reason}\n`);
+  process.exit(code);
+}
+
+async function main(path: string | undefined): Promise<void> {
+  if (path === undefined) end(EXIT.badConfig, 'usage: node main.js <instance.json>');
+  const config = readConfig(readFileSync(path, 'utf8'));
+  if (typeof config === 'string') end(EXIT.badConfig, `${path}: ${config}`);
+  const host = createRealHost();
+  const log = createLogger({
+    write: (line) => process.stdout.write(line),
+    nowMs: () => host.clock.nowMs(),
+    json: !process.stdout.isTTY,
+    minimum: 'info',
+  });
+  let instance: Instance | null = null;
+  const stop = (): void => {
+    if (instance === null) end(EXIT.stopped);
+    log('info', 'instance stopping');
+    instance.stop().then(
+      () => end(EXIT.stopped),
+      (error: unknown) => end(EXIT.failed, `stopping failed: ${String(error)}`),
+    );
+  };
+  process.on('SIGTERM', stop);
+  process.on('SIGINT', stop);
+  process.on('uncaughtException', (error) => {
+    log('error', `bug: ${error.stack ?? error.message}`);
+    end(EXIT.failed, `bug: ${error.message}`);
+  });
+  try {
+    instance = await Instance.start({
+      host,
+      config,
+      pid: process.pid,
+      log,
+      onShutdown: stop,
+      onFatal: (reason) => {
+        log('error', `fatal: ${reason}`);
+        end(EXIT.failed, reason);
+      },
+    });
+  } catch (error) {
+    const { code, message } = error as NodeJS.ErrnoException;
+    end(code === 'EADDRINUSE' ? EXIT.portInUse : EXIT.failed, message);
+  }
+}
+
+await main(process.argv[2]);
