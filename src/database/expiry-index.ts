@@ -1,7 +1,9 @@
 /**
- * Which keys will expire, and when: a byte map from key to time, sampled at random as Redis samples its `expires` dict.
+ * Which keys will expire, and when: a byte map from key to time, sampled at random as Redis samples its `expires` dict. A second one says which
+ * hashes have fields that will expire, and when to look at them.
  *
- * Invariant: holds exactly the keys whose visible expiry is finite.
+ * Invariant: holds exactly the keys whose visible expiry is finite. For fields: every hash with volatile fields, at a time no later than the
+ * first of them expires (or a little later, see maintenance.ts); others may linger until they are looked at.
  */
 import { copyBytes, SEGMENT_MASK, SEGMENT_SHIFT, type Arena } from '../memory/arena.ts';
 import { ByteMap, MAP_BYTES } from '../memory/byte-map.ts';
@@ -44,7 +46,14 @@ export class ExpiryIndex {
       copyBytes(this.#arena.bytes[entry >>> SEGMENT_SHIFT]!, (at << 2) + KEY_OFFSET, bytes, start, length);
       this.#maps.add(this.#map, entry);
     }
-    this.#arena.floats[entry >>> SEGMENT_SHIFT]![(entry & SEGMENT_MASK) + AT] = atMs;
+    this.#setTime(entry, atMs);
+  }
+
+  /** Notes that something under the key expires at that time, unless something earlier is noted. */
+  lower(hash: number, bytes: Uint8Array, start: number, length: number, atMs: number): void {
+    const entry = this.#maps.find(this.#map, hash, bytes, start, length);
+    if (entry === 0) this.set(hash, bytes, start, length, atMs);
+    else if (this.#timeOf(entry) > atMs) this.#setTime(entry, atMs);
   }
 
   /**
@@ -56,7 +65,7 @@ export class ExpiryIndex {
     for (let i = 0; i < count; i++) {
       const entry = this.#maps.random(this.#map, random);
       if (entry === 0) return due;
-      if (this.#arena.floats[entry >>> SEGMENT_SHIFT]![(entry & SEGMENT_MASK) + AT]! > nowMs) continue;
+      if (this.#timeOf(entry) > nowMs) continue;
       due.push(this.#copyKey(entry));
     }
     return due;
@@ -65,8 +74,16 @@ export class ExpiryIndex {
   /** One step of a scan over all volatile keys; returns the next cursor. */
   scan(cursor: number, visit: (key: Buffer, atMs: number) => void): number {
     return this.#maps.scan(this.#map, cursor, (entry) => {
-      visit(this.#copyKey(entry), this.#arena.floats[entry >>> SEGMENT_SHIFT]![(entry & SEGMENT_MASK) + AT]!);
+      visit(this.#copyKey(entry), this.#timeOf(entry));
     });
+  }
+
+  #timeOf(entry: number): number {
+    return this.#arena.floats[entry >>> SEGMENT_SHIFT]![(entry & SEGMENT_MASK) + AT]!;
+  }
+
+  #setTime(entry: number, atMs: number): void {
+    this.#arena.floats[entry >>> SEGMENT_SHIFT]![(entry & SEGMENT_MASK) + AT] = atMs;
   }
 
   #copyKey(entry: number): Buffer {

@@ -34,6 +34,8 @@ export class Keyspace {
   /** The one map of keys. */
   readonly keys: number;
   readonly expiries: ExpiryIndex;
+  /** Hashes with volatile fields. */
+  readonly fieldExpiries: ExpiryIndex;
   /** Visible keys. */
   keyCount = 0;
   /** Wall clock, ms: what is expired is judged by it. */
@@ -59,6 +61,7 @@ export class Keyspace {
     this.keys = arena.allocate(MAP_BYTES);
     this.keyMaps.create(this.keys);
     this.expiries = new ExpiryIndex(arena, seed);
+    this.fieldExpiries = new ExpiryIndex(arena, seed);
   }
 
   /** Fills the reference with what is under the key, expired or not. */
@@ -150,8 +153,8 @@ export class Keyspace {
     ref.record = 0;
   }
 
-  /** The same for a field of a hash. Returns the field's record, 0 when it is gone. */
-  settleField(hash: number, field: number): number {
+  /** The same for a field of the key's hash. Returns the field's record, 0 when it is gone. */
+  settleField(ref: KeyRef, hash: number, field: number): number {
     const visible = this.cells.hasRegister(field) || this.cells.hasCounter(field);
     const flags = this.cells.flags(field);
     if (visible !== ((flags & FLAG.visible) !== 0)) {
@@ -159,7 +162,7 @@ export class Keyspace {
       if (visible) this.cells.setFlag(field, FLAG.visible);
       else this.cells.clearFlag(field, FLAG.visible);
     }
-    if (this.attributes(field) !== 0 || (flags & FLAG.volatile) !== 0) this.#countVolatile(hash, field, visible);
+    if (this.attributes(field) !== 0 || (flags & FLAG.volatile) !== 0) this.#countVolatile(ref, hash, field, visible);
     if (visible) return field;
     if (this.attributes(field) !== 0) {
       this.hasResidue = true;
@@ -170,9 +173,10 @@ export class Keyspace {
     return 0;
   }
 
-  #countVolatile(hash: number, field: number, visible: boolean): void {
+  #countVolatile(ref: KeyRef, hash: number, field: number, visible: boolean): void {
     const expiry = visible ? this.cells.expiry(field) : -1;
     const isVolatile = expiry >= 0 && expiry !== Infinity;
+    if (isVolatile) this.fieldExpiries.lower(ref.hash, ref.bytes, ref.start, ref.length, expiry);
     if (isVolatile === ((this.cells.flags(field) & FLAG.volatile) !== 0)) return;
     this.containers.addToVolatileCount(hash, isVolatile ? 1 : -1);
     if (isVolatile) this.cells.setFlag(field, FLAG.volatile);

@@ -143,7 +143,7 @@ export class Mutator {
     }
     field = ks.cells.writeRegister(ks.containers.fields, map, field, this, bytes, start, length);
     if ((flags & SET.expires) !== 0) ks.cells.writeExpiry(field, this, expiryMs, this.context);
-    ks.settleField(hash, field);
+    ks.settleField(ref, hash, field);
     this.#settleAfterGrowth(ref);
   }
 
@@ -163,7 +163,7 @@ export class Mutator {
     for (const cut of cuts) ks.cells.applyCut(field, cut, this);
     field = ks.cells.dropRegister(ks.containers.fields, ks.containers.map(hash), field, this.context);
     ks.cells.dropExpiry(field, this.context);
-    ks.settleField(hash, field);
+    ks.settleField(ref, hash, field);
     if (ks.containers.fieldCount(hash) === 0) {
       ks.dropEmptyContainers(ref.record);
       ks.settle(ref);
@@ -184,7 +184,7 @@ export class Mutator {
     const hash = this.#openHash(ref);
     const field = this.#openField(ref, hash, fieldBytes, fieldStart, fieldLength, 0, known);
     ks.cells.applyIncrement(field, this.origin, frame, n, total);
-    ks.settleField(hash, field);
+    ks.settleField(ref, hash, field);
     this.#settleAfterGrowth(ref);
   }
 
@@ -194,7 +194,7 @@ export class Mutator {
     const field = this.#openField(ref, hash, fieldBytes, fieldStart, fieldLength, 0);
     ks.cells.writeExpiry(field, this, expiryMs, this.context);
     if (expiryMs === Infinity) ks.hasResidue = true;
-    ks.settleField(hash, field);
+    ks.settleField(ref, hash, field);
     this.#settleAfterGrowth(ref);
   }
 
@@ -251,7 +251,7 @@ export class Mutator {
       if (ks.preImages !== null) ks.preImages.field(ref.record, field);
       const kept = ks.cells.dropRegister(containers.fields, containers.map(hash), field, this.context);
       ks.cells.dropExpiry(kept, this.context);
-      ks.settleField(hash, kept);
+      ks.settleField(ref, hash, kept);
     });
     const set = containers.set(ref.record);
     containers.eachMember(set, (member) => {

@@ -100,7 +100,7 @@ export class SnapshotMerger implements SnapshotHandler {
     }
     record = this.#joinCell(map, record, bytes, cell);
     ks.cells.setFlag(record, FLAG.marked);
-    ks.settleField(hash, record);
+    ks.settleField(ref, hash, record);
     if (ks.containers.fieldCount(hash) === 1) this.#count(ref);
   }
 
@@ -233,7 +233,7 @@ export class SnapshotMerger implements SnapshotHandler {
         this.#dropMissingExpiries(kept, nothing);
       }
       cells.clearFlag(kept, FLAG.marked);
-      ks.settleField(hash, kept);
+      ks.settleField(ref, hash, kept);
     });
     const set = containers.set(record);
     containers.eachMember(set, (member) => {
