@@ -67,7 +67,7 @@ export default class Create extends BaseCommand {
       waiting: this.waiting,
       signal: this.signal,
     });
-    this.show(createdText(created));
+    this.show(createdText(created, { password: (flags.password ?? '') !== '' }));
     return created;
   }
 }

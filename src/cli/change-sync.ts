@@ -93,12 +93,16 @@ function statusOf(action: 'pause' | 'resume', changed: boolean): ChangeSyncDocum
 }
 
 export function changeSyncText({ status, name, instances }: ChangeSyncDocument): string {
-  const lines = instances.map(({ id, cluster, from }) => `  instance ${id} (${cluster}) from ${from.join(', ')}`);
+  const already = status === 'paused' ? ' (was paused already)' : status === 'resumed' ? ' (was running already)' : '';
+  const lines = instances.map(
+    ({ id, cluster, from, changed }) =>
+      `  instance ${id} (${cluster}) from ${from.join(', ')}${changed ? '' : already}`,
+  );
   const title = {
-    paused: `Paused ${name}: writes are accepted everywhere, these links do not pull`,
-    already_paused: `Already paused: ${name}`,
+    paused: `Paused ${name}; writes are accepted everywhere, these do not pull`,
+    already_paused: `${name} was paused already`,
     resumed: `Resumed ${name}`,
-    already_running: `Already running: ${name}`,
+    already_running: `${name} was running already`,
     planned: `Would change ${count(instances.length, 'instance')} of ${name}; nothing was changed`,
   }[status];
   return [`${title}:`, ...lines].join('\n');

@@ -128,18 +128,26 @@ async function takeBack(task: CrdbTask, api: NodeApi, waiting: Waiting): Promise
   await runTask(await api.deleteDatabase(ended.crdb_guid), run);
 }
 
-export function createdText({ name, instances }: CreatedDocument): string {
+/** `password`: whether applications have to give one. */
+export function createdText(
+  { name, instances }: CreatedDocument,
+  { password }: { readonly password: boolean },
+): string {
   const endpoints = instances.map(({ id, cluster, endpoint }) => `  instance ${id}  ${cluster}  ${endpoint}`);
   const [first, second] = instances;
   const lines = [`Created ${name}: every instance takes reads and writes.`, '', ...endpoints, '', 'Try this:'];
-  lines.push(`  ${redisCli(first!.endpoint)} SET hello world`, `  ${redisCli((second ?? first!).endpoint)} GET hello`);
+  const client = password ? 'redis-cli --askpass' : 'redis-cli';
+  lines.push(
+    `  ${client} ${address(first!.endpoint)} SET hello world`,
+    `  ${client} ${address((second ?? first!).endpoint)} GET hello`,
+  );
   return lines.join('\n');
 }
 
-/** `redis-cli -p 12000`, with -h where the endpoint is not on this machine's loopback. */
-function redisCli(endpoint: string): string {
+/** `-p 12000`, with -h where the endpoint is not on this machine's loopback. */
+function address(endpoint: string): string {
   const at = endpoint.lastIndexOf(':');
   const host = endpoint.slice(0, at).replace(/^\[|\]$/g, '');
   const port = endpoint.slice(at + 1);
-  return host === '127.0.0.1' || host === 'localhost' ? `redis-cli -p ${port}` : `redis-cli -h ${host} -p ${port}`;
+  return host === '127.0.0.1' || host === 'localhost' ? `-p ${port}` : `-h ${host} -p ${port}`;
 }

@@ -43,7 +43,10 @@ describe('creating a database', () => {
         { id: 2, cluster: 'local-2', endpoint: '127.0.0.1:12001', admin_url: 'https://127.0.0.1:9444' },
       ],
     });
-    expect(createdText(created)).toContain('redis-cli -p 12000 SET hello world\n  redis-cli -p 12001 GET hello');
+    expect(createdText(created, { password: false })).toContain(
+      'redis-cli -p 12000 SET hello world\n  redis-cli -p 12001 GET hello',
+    );
+    expect(createdText(created, { password: true })).toContain('redis-cli --askpass -p 12001 GET hello');
   });
 
   it('leaves a node that runs already as it is', async () => {
