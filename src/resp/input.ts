@@ -53,7 +53,7 @@ export class Input {
   /** Holds these bytes instead, which may be part of what it held. */
   replace(source: Buffer, start: number, end: number): void {
     const length = end - start;
-    if (source === this.bytes && length > CARRY_KEPT_BYTES) {
+    if (source === this.bytes && length > this.bytes.length / 4) {
       if (start > 0) source.copy(source, 0, start, end);
       this.length = length;
       return;
