@@ -135,6 +135,14 @@ export class CellCounters extends CellRegisters {
     );
   }
 
+  /** Frees one origin's counter. */
+  dropCounter(record: number, origin: number): void {
+    const a = this.#counterOf(record, origin);
+    if (a === 0) return;
+    this.unlinkAttribute(record, a);
+    this.freeCounter(a);
+  }
+
   /** Frees counters that are cut whole by a reset that every instance has applied. Returns whether such counters remain. */
   dropStableCounters(record: number, stable: VersionVector): boolean {
     let remain = false;
@@ -152,6 +160,10 @@ export class CellCounters extends CellRegisters {
       a = next;
     }
     return remain;
+  }
+
+  hasCounterOf(record: number, origin: number): boolean {
+    return this.#counterOf(record, origin) !== 0;
   }
 
   #counterOf(record: number, origin: number): number {

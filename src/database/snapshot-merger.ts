@@ -173,7 +173,13 @@ export class SnapshotMerger implements SnapshotHandler {
         value.length,
       );
     }
-    for (const counter of cell.counters) cells.mergeCounter(record, counter);
+    this.#dropMissingCounters(record, cell.counters);
+    for (const counter of cell.counters) {
+      // Freed here, since all of it was cut and that was stable.
+      const isFreed =
+        !cells.hasCounterOf(record, counter.origin) && this.#local.coversDot(counter.origin, counter.frame);
+      if (!isFreed) cells.mergeCounter(record, counter);
+    }
     for (const expiry of cell.expiries) {
       if (!this.#local.coversDot(expiry.origin, expiry.seq)) cells.addExpiry(record, expiry, expiry.atMs);
     }
@@ -190,6 +196,20 @@ export class SnapshotMerger implements SnapshotHandler {
     });
     for (const dot of gone) record = ks.cells.dropValue(ks.keyMaps, map, record, dot);
     return record;
+  }
+
+  /**
+   * A frame that the snapshot's vector covers but the snapshot lacks was freed there: cut whole, and that was stable. It is here only because this
+   * instance lost its memory of the cut in a crash.
+   */
+  #dropMissingCounters(record: number, known: readonly { readonly origin: number }[]): void {
+    const { cells } = this.#keyspace;
+    const snapshot = this.#header!.vector;
+    const gone: number[] = [];
+    cells.eachCounter(record, ({ origin, frame }) => {
+      if (snapshot.coversDot(origin, frame) && !known.some((entry) => entry.origin === origin)) gone.push(origin);
+    });
+    for (const origin of gone) cells.dropCounter(record, origin);
   }
 
   #dropMissingExpiries(record: number, isThere: (origin: number, seq: number) => boolean): void {
@@ -221,6 +241,7 @@ export class SnapshotMerger implements SnapshotHandler {
     if ((cells.flags(record) & FLAG.marked) === 0) {
       record = this.#dropMissing(ks.keys, record, nothing);
       this.#dropMissingExpiries(record, nothing);
+      this.#dropMissingCounters(record, []);
     }
     cells.clearFlag(record, FLAG.marked);
     const hash = containers.hash(record);
@@ -231,6 +252,7 @@ export class SnapshotMerger implements SnapshotHandler {
         ks.preImages?.field(record, field);
         kept = this.#dropMissing(containers.map(hash), field, nothing);
         this.#dropMissingExpiries(kept, nothing);
+        this.#dropMissingCounters(kept, []);
       }
       cells.clearFlag(kept, FLAG.marked);
       ks.settleField(ref, hash, kept);
