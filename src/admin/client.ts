@@ -10,6 +10,7 @@
 import { X509Certificate } from 'node:crypto';
 import { Agent, request, type Dispatcher } from 'undici';
 import { z } from 'zod';
+import { nameOf, reasonOf } from '../base/error-shape.ts';
 import { CrdbError, ERROR_KINDS, type ErrorCode } from '../errors.ts';
 import {
   acknowledgement,
@@ -160,8 +161,8 @@ export class AdminClient {
   }
 
   #unreachable(error: unknown, withinMs: number): CrdbError {
-    const timedOut = error instanceof Error && error.name === 'TimeoutError';
-    const reason = timedOut ? `no answer within ${withinMs} ms` : rootMessage(error);
+    const timedOut = nameOf(error) === 'TimeoutError';
+    const reason = timedOut ? `no answer within ${withinMs} ms` : reasonOf(error);
     return new CrdbError('node_unreachable', `${this.#name()} cannot be reached: ${reason}`, { cause: error });
   }
 
@@ -189,12 +190,6 @@ function pinned(certificate: string, { name }: ClusterInfo) {
     checkServerIdentity: (_host: string, presented: { readonly raw: Buffer }): Error | undefined =>
       presented.raw.equals(expected) ? undefined : new Error('it presents another certificate than the one on record'),
   };
-}
-
-/** Connection errors of a name with several addresses come as an aggregate whose own message is empty. */
-function rootMessage(error: unknown): string {
-  if (error instanceof AggregateError && error.errors.length > 0) return rootMessage(error.errors[0]);
-  return error instanceof Error && error.message !== '' ? error.message : String(error);
 }
 
 function parseJson(text: string): unknown {

@@ -7,6 +7,7 @@
 import { createHash, timingSafeEqual } from 'node:crypto';
 import Fastify, { type FastifyInstance, type FastifyReply, type FastifyRequest } from 'fastify';
 import type { z } from 'zod';
+import { reasonOf, toError } from '../base/error-shape.ts';
 import { CrdbError, ERROR_KINDS, type ErrorCode } from '../errors.ts';
 import { crdbGuid, createRequest, databaseRecord, prepareRequest, syncRequest } from './contract.ts';
 import { API_BODY_BYTES_MAX, API_HANDSHAKE_MS_MAX, API_REQUEST_MS_MAX } from './limits.ts';
@@ -125,16 +126,16 @@ function toCrdbError(error: unknown, request: FastifyRequest, onBug: AdminServer
   if (error instanceof CrdbError) return error;
   const status = httpStatusOf(error);
   if (status >= 400 && status < 500) {
-    return new CrdbError('invalid_request', `${request.method} ${request.url}: ${(error as Error).message}`);
+    return new CrdbError('invalid_request', `${request.method} ${request.url}: ${reasonOf(error)}`);
   }
-  const bug = error instanceof Error ? error : new Error(String(error));
+  const bug = toError(error);
   onBug(bug, `${request.method} ${request.url}`);
   return new CrdbError('bug', `Internal error: ${bug.message}`, { cause: bug });
 }
 
 /** What Fastify itself refuses (broken JSON, a body too large, another media type) carries its status; 0 otherwise. */
 function httpStatusOf(error: unknown): number {
-  const status = error instanceof Error && 'statusCode' in error ? error.statusCode : 0;
+  const status = typeof error === 'object' && error !== null && 'statusCode' in error ? error.statusCode : 0;
   return typeof status === 'number' ? status : 0;
 }
 

@@ -6,10 +6,10 @@
  */
 import { Redis } from 'ioredis';
 import { z } from 'zod';
+import { nameOf, reasonOf } from '../base/error-shape.ts';
 import { CrdbError } from '../errors.ts';
 import type { InstanceConfig, InstanceStatus } from '../instance/config.ts';
 import { CONTROL_CALL_MS_MAX, CONTROL_CONNECT_MS_MAX } from './limits.ts';
-import { reasonOf } from './log.ts';
 
 export const CONTROL_USER = '__control';
 
@@ -110,7 +110,7 @@ async function callInstance(
     ordered = true;
     return await connection.call(command, ...args);
   } catch (error) {
-    const refused = error instanceof Error && error.name === 'ReplyError';
+    const refused = nameOf(error) === 'ReplyError';
     if (closingIsSuccess && ordered && !refused) return null;
     throw failed(target, `${command}: ${reasonOf(lastError ?? error)}`);
   } finally {

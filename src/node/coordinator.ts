@@ -9,23 +9,40 @@
  * cluster answers, and keeps the record here until all others have removed theirs, so it can always be repeated.
  */
 import type { DatabaseRecord } from '../admin/contract.ts';
+import { reasonOf } from '../base/error-shape.ts';
 import { CrdbError } from '../errors.ts';
-import { DISCARD_ATTEMPTS_MAX, DISCARD_DELAY_MS_MIN } from './limits.ts';
-import { reasonOf } from './log.ts';
+import { CREATE_ATTEMPTS_MAX, DISCARD_ATTEMPTS_MAX, DISCARD_DELAY_MS_MIN } from './limits.ts';
 import type { Participant } from './participant.ts';
 import { recordOf, type DatabasePlan } from './plan-database.ts';
 import { sleep } from './system.ts';
 import { TaskFailedError, type ReportStep, type TaskFailure } from './tasks.ts';
 
-/** `participants` in the order of the plan's instances. */
+/**
+ * `participants` in the order of the plan's instances. A port that a node chose is free for a moment between its reservation
+ * and the instance that binds it; when somebody else was faster just then, all is taken back and done again with other ports.
+ */
 export async function createOnAll(
   plan: DatabasePlan,
   participants: readonly Participant[],
   report: ReportStep,
 ): Promise<void> {
+  await contactAll(participants, report);
+  for (let attempt = 1; ; attempt++) {
+    const failures = await tryCreate(plan, participants, report);
+    if (failures.length === 0) return;
+    const portLost = failures.every((failure) => isChosenPortLost(plan, failure));
+    if (!portLost || attempt === CREATE_ATTEMPTS_MAX) throw new TaskFailedError(failures);
+  }
+}
+
+/** Returns why it failed, empty when it did not; after a failure everything has been taken back. */
+async function tryCreate(
+  plan: DatabasePlan,
+  participants: readonly Participant[],
+  report: ReportStep,
+): Promise<readonly TaskFailure[]> {
   const touched: Participant[] = [];
   try {
-    await contactAll(participants, report);
     const ports: number[] = [];
     for (const [index, participant] of participants.entries()) {
       ports.push(await prepare(plan, index, participant, touched, report));
@@ -35,9 +52,15 @@ export async function createOnAll(
       await participant.commit(record);
       report(participant.cluster, 'instance ready');
     });
+    return [];
   } catch (error) {
-    throw new TaskFailedError([...failuresOf(error), ...(await discardEverywhere(plan.guid, touched, report))]);
+    return [...failuresOf(error), ...(await discardEverywhere(plan.guid, touched, report))];
   }
+}
+
+function isChosenPortLost(plan: DatabasePlan, { cluster, error }: TaskFailure): boolean {
+  const instance = plan.instances.find((one) => one.cluster.name === cluster);
+  return instance?.port === null && error instanceof CrdbError && error.code === 'port_in_use';
 }
 
 /** `local` is this node; `others` the remaining clusters. */

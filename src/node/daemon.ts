@@ -7,6 +7,7 @@
  */
 import { link, rm, writeFile } from 'node:fs/promises';
 import { createAdminServer } from '../admin/routes.ts';
+import { codeOf, reasonOf } from '../base/error-shape.ts';
 import { CrdbError } from '../errors.ts';
 import { createCertificate, type KeyPair } from './certificate.ts';
 import { loopbackOf } from './control.ts';
@@ -225,8 +226,7 @@ async function listen(
       await server.listen({ host, port: candidate });
       return candidate;
     } catch (error) {
-      if (!isTaken(error))
-        throw new CrdbError('failed', `Cannot listen on ${host}:${candidate}: ${(error as Error).message}`);
+      if (!isTaken(error)) throw new CrdbError('failed', `Cannot listen on ${host}:${candidate}: ${reasonOf(error)}`);
     }
   }
   const what =
@@ -248,7 +248,7 @@ async function takeLock(paths: NodePaths, cluster: string, self: ProcessIdentity
         await link(own, paths.lock);
         return;
       } catch (error) {
-        if (!(error instanceof Error && 'code' in error && error.code === 'EEXIST')) throw error;
+        if (codeOf(error) !== 'EEXIST') throw error;
       }
       const holder = await readJson(paths.lock, processIdentity).catch(() => null);
       if (holder !== null && isAlive(holder)) {

@@ -5,6 +5,7 @@
 import { chmod, mkdir, open, readFile, rename, rm, stat } from 'node:fs/promises';
 import { dirname } from 'node:path';
 import type { z } from 'zod';
+import { codeOf, reasonOf } from '../base/error-shape.ts';
 import { CrdbError } from '../errors.ts';
 import { LOG_BYTES_MAX, LOG_TAIL_BYTES } from './limits.ts';
 import { createSuffix } from './system.ts';
@@ -57,7 +58,7 @@ export async function readJson<S extends z.ZodType>(path: string, schema: S): Pr
   try {
     value = JSON.parse(text);
   } catch (error) {
-    throw new CrdbError('failed', `${path} is damaged: ${(error as Error).message}`);
+    throw new CrdbError('failed', `${path} is damaged: ${reasonOf(error)}`);
   }
   const parsed = schema.safeParse(value);
   if (parsed.success) return parsed.data;
@@ -126,5 +127,5 @@ async function syncFolder(path: string): Promise<void> {
 }
 
 export function isAbsent(error: unknown): boolean {
-  return error instanceof Error && 'code' in error && error.code === 'ENOENT';
+  return codeOf(error) === 'ENOENT';
 }

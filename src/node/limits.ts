@@ -52,6 +52,9 @@ export const API_CLOSE_MS_MAX = 2_000;
 export const TASK_KEPT_MS = 500_000;
 export const TASKS_MAX = 1_000;
 
+/** How often a create is tried when ports that nodes chose were lost to another program meanwhile. */
+export const CREATE_ATTEMPTS_MAX = 4;
+
 /** Calls that take back a failed create are repeated: how often, and the delay before the second, doubling. */
 export const DISCARD_ATTEMPTS_MAX = 4;
 export const DISCARD_DELAY_MS_MIN = 250;

@@ -20,6 +20,7 @@ import {
   type SyncRequest,
   type SyncStatus,
 } from '../admin/contract.ts';
+import { reasonOf } from '../base/error-shape.ts';
 import { CrdbError } from '../errors.ts';
 import type { InstanceConfig } from '../instance/config.ts';
 import { controlInstance } from './control.ts';
@@ -29,7 +30,7 @@ import { makeFolder, readJson, removeFolder, replaceJson } from './files.ts';
 import { databasePaths, isRemovedFolder, listFolders, type DatabasePaths, type NodePaths } from './home.ts';
 import { instanceConfig } from './instance-file.ts';
 import { CREATED_READY_MS_MAX, RESERVATION_MS_MAX } from './limits.ts';
-import { reasonOf, type Log } from './log.ts';
+import type { Log } from './log.ts';
 import { reserveFreePort, reservePort, type PortReservation } from './ports.ts';
 import { SerialByKey } from './serial-by-key.ts';
 import { InstanceSupervisor } from './supervisor.ts';

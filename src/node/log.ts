@@ -36,8 +36,3 @@ function textLine(event: string, level: string, fields: LogFields): string {
   );
   return `${[event, level, timestamp(), ...rest].join(' ')}\n`;
 }
-
-/** The text of whatever was thrown, for a log line. */
-export function reasonOf(error: unknown): string {
-  return error instanceof Error ? error.message : String(error);
-}

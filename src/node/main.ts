@@ -3,9 +3,10 @@
  * error are the node's log.
  */
 import { parseArgs } from 'node:util';
+import { reasonOf, toError } from '../base/error-shape.ts';
 import { CrdbError } from '../errors.ts';
 import { runNode } from './daemon.ts';
-import { createLog, reasonOf } from './log.ts';
+import { createLog } from './log.ts';
 
 const { values } = parseArgs({
   options: {
@@ -36,10 +37,12 @@ try {
   log.error('node_failed', {
     code,
     reason: reasonOf(error),
-    ...(code === 'bug' && error instanceof Error ? { stack: error.stack ?? '' } : {}),
+    ...(code === 'bug' ? { stack: toError(error).stack ?? '' } : {}),
   });
   process.exitCode = error instanceof CrdbError ? error.exitCode : 70;
 }
+// Everything is closed by now; what a client left half open must not keep the process.
+process.exit();
 
 function required(value: string | undefined): string {
   if (value === undefined)

@@ -3,6 +3,7 @@
  * machine can take the port in the meantime, and it is free again by itself when this process ends.
  */
 import { createServer, type Server } from 'node:net';
+import { codeOf, reasonOf } from '../base/error-shape.ts';
 import { CrdbError } from '../errors.ts';
 import { ENDPOINT_PORT_FIRST, ENDPOINT_PORT_LAST } from './limits.ts';
 
@@ -41,7 +42,7 @@ async function tryReserve(host: string, port: number): Promise<PortReservation |
     await listen(server, host, port);
   } catch (error) {
     if (isTaken(error)) return null;
-    throw new CrdbError('failed', `Cannot listen on ${host}:${port}: ${(error as Error).message}`, { cause: error });
+    throw new CrdbError('failed', `Cannot listen on ${host}:${port}: ${reasonOf(error)}`, { cause: error });
   }
   server.unref();
   return { port, release: () => new Promise((resolve) => server.close(() => resolve())) };
@@ -56,5 +57,5 @@ function listen(server: Server, host: string, port: number): Promise<void> {
 
 /** EACCES: a port that only the system's administrator may bind; for our purpose as good as taken. */
 export function isTaken(error: unknown): boolean {
-  return error instanceof Error && 'code' in error && (error.code === 'EADDRINUSE' || error.code === 'EACCES');
+  return codeOf(error) === 'EADDRINUSE' || codeOf(error) === 'EACCES';
 }

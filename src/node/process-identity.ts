@@ -6,6 +6,7 @@
  */
 import { existsSync, readFileSync } from 'node:fs';
 import { z } from 'zod';
+import { codeOf } from '../base/error-shape.ts';
 
 export const processIdentity = z.object({ pid: z.number().int().min(1), startTime: z.string().nullable() });
 export type ProcessIdentity = z.infer<typeof processIdentity>;
@@ -51,6 +52,6 @@ function respondsToSignals(pid: number): boolean {
     process.kill(pid, 0);
     return true;
   } catch (error) {
-    return error instanceof Error && 'code' in error && error.code === 'EPERM';
+    return codeOf(error) === 'EPERM';
   }
 }

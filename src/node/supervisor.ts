@@ -3,6 +3,7 @@
  * ready, starts it again after a crash, stops it. A class because it has a lifetime: `start()`, then `stop()` (the process
  * ends with it) or `abandon()` (the process goes on for a later daemon).
  */
+import { reasonOf, toError } from '../base/error-shape.ts';
 import { CrdbError } from '../errors.ts';
 import type { InstanceConfig } from '../instance/config.ts';
 import { controlInstance } from './control.ts';
@@ -18,7 +19,7 @@ import {
   type RunningProcess,
 } from './instance-process.ts';
 import { READY_POLL_MS } from './limits.ts';
-import { reasonOf, type Log } from './log.ts';
+import type { Log } from './log.ts';
 import {
   INITIAL_SUPERVISION,
   stepSupervision,
@@ -222,7 +223,7 @@ export class InstanceSupervisor {
     try {
       await stopInstance(this.#options.paths, this.#options.config, running.identity);
     } catch (error) {
-      this.#settleStops(error as Error);
+      this.#settleStops(toError(error));
     } finally {
       this.#terminating = false;
     }

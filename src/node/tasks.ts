@@ -1,5 +1,6 @@
 /** The tasks that this node coordinates: what they do now, how they ended. In memory; a finished one is kept for a while. */
 import type { CrdbTask } from '../admin/contract.ts';
+import { toError } from '../base/error-shape.ts';
 import { CrdbError } from '../errors.ts';
 import { TASK_KEPT_MS, TASKS_MAX } from './limits.ts';
 import { createGuid, monotonicMs, timestamp } from './system.ts';
@@ -107,7 +108,7 @@ export class TaskBoard {
   #describe({ cluster, error }: TaskFailure): CrdbTask['errors'][number] {
     if (error instanceof CrdbError)
       return { cluster_name: cluster, description: error.message, error_code: error.code };
-    const bug = error instanceof Error ? error : new Error(String(error));
+    const bug = toError(error);
     this.#onBug(bug);
     return { cluster_name: cluster, description: `Internal error: ${bug.message}`, error_code: 'bug' };
   }
