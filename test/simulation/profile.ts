@@ -32,7 +32,11 @@ const DISABLED: Persistence = { kind: 'disabled' };
 const nameOf = (persistence: Persistence): string =>
   persistence.kind === 'aof' ? persistence.fsync : persistence.kind;
 
-export function chooseProfile(random: SeededRandom, instances: number): Profile {
+/** A run of so many simulated minutes is as busy as a run can be; longer ones spread as many events over their time. */
+const BUSY_MINUTES_MAX = 5;
+
+export function chooseProfile(random: SeededRandom, instances: number, minutes: number): Profile {
+  const stretch = Math.max(1, minutes / BUSY_MINUTES_MAX);
   const all = [ALWAYS, EVERY_SEC, SNAPSHOT, DISABLED];
   const common = random.weighted<Persistence | null>([
     [3, ALWAYS],
@@ -56,8 +60,8 @@ export function chooseProfile(random: SeededRandom, instances: number): Profile 
     instances: chosen,
     backlogBytesMax,
     logSegmentBytes: random.pick([4_000, 40_000, 1_000_000]),
-    writeEveryMs: random.pick([30, 100, 300]),
-    faultEveryMs: random.pick([1500, 4000, 12_000]),
+    writeEveryMs: random.pick([30, 100, 300]) * stretch,
+    faultEveryMs: random.pick([1500, 4000, 12_000]) * stretch,
     keys,
     flushes,
     // Without a data directory the generation is the second of the start: only a clock that never goes back makes it unique.

@@ -1,33 +1,11 @@
 /** Runs commands on a database as the server does, without a connection: look up, check the arity, run. */
 import type { Database } from '../../../src/database/database.ts';
-import { COUNTER_COMMANDS } from '../../../src/redis-commands/counters.ts';
-import { EXPIRY_COMMANDS } from '../../../src/redis-commands/expiry.ts';
-import { GENERIC_COMMANDS } from '../../../src/redis-commands/generic.ts';
-import { HASH_COUNTER_COMMANDS } from '../../../src/redis-commands/hash-counters.ts';
-import { HASH_COMMANDS } from '../../../src/redis-commands/hashes.ts';
-import { RENAME_COMMANDS } from '../../../src/redis-commands/rename.ts';
-import { SET_ALGEBRA_COMMANDS } from '../../../src/redis-commands/set-algebra.ts';
-import { SET_SCAN_COMMANDS } from '../../../src/redis-commands/set-scan.ts';
-import { SET_COMMANDS } from '../../../src/redis-commands/sets.ts';
-import { STRING_COMMANDS } from '../../../src/redis-commands/strings.ts';
-import type { Call, CommandSpec } from '../../../src/redis-commands/spec.ts';
+import { ALL_COMMANDS } from '../../../src/redis-commands/table.ts';
+import type { Call } from '../../../src/redis-commands/spec.ts';
 import { makeArgs } from '../../../src/resp/args.ts';
 import { RecordingReply, type ReplyValue } from '../recording-reply.ts';
 
-const GROUPS: readonly (readonly CommandSpec[])[] = [
-  COUNTER_COMMANDS,
-  EXPIRY_COMMANDS,
-  GENERIC_COMMANDS,
-  HASH_COUNTER_COMMANDS,
-  HASH_COMMANDS,
-  RENAME_COMMANDS,
-  SET_ALGEBRA_COMMANDS,
-  SET_SCAN_COMMANDS,
-  SET_COMMANDS,
-  STRING_COMMANDS,
-];
-
-const COMMANDS = new Map(GROUPS.flat().map((spec) => [spec.name, spec]));
+const COMMANDS = new Map(ALL_COMMANDS.map((spec) => [spec.name, spec]));
 
 export const isKnownCommand = (name: string): boolean => COMMANDS.has(name);
 
