@@ -9,7 +9,7 @@ import { z } from 'zod';
 import { nameOf, reasonOf } from '../base/error-shape.ts';
 import { CrdbError } from '../errors.ts';
 import type { InstanceConfig, InstanceStatus } from '../instance/config.ts';
-import { CONTROL_CALL_MS_MAX, CONTROL_CONNECT_MS_MAX } from './limits.ts';
+import { CONTROL_CALL_MS_MAX, CONTROL_CLOSE_MS_MAX, CONTROL_CONNECT_MS_MAX } from './limits.ts';
 
 export const CONTROL_USER = '__control';
 
@@ -95,6 +95,7 @@ async function callInstance(
     lazyConnect: true,
     connectTimeout: CONTROL_CONNECT_MS_MAX,
     commandTimeout: CONTROL_CALL_MS_MAX,
+    disconnectTimeout: CONTROL_CLOSE_MS_MAX,
     retryStrategy: () => null,
     maxRetriesPerRequest: 0,
     enableReadyCheck: false,
@@ -114,7 +115,8 @@ async function callInstance(
     if (closingIsSuccess && ordered && !refused) return null;
     throw failed(target, `${command}: ${reasonOf(lastError ?? error)}`);
   } finally {
-    connection.disconnect();
+    // On a connection that has closed already this would leave a timer behind.
+    if (connection.status !== 'end') connection.disconnect();
   }
 }
 

@@ -26,9 +26,10 @@ export const CREATED_READY_MS_MAX = 30_000;
 export const LIVENESS_POLL_MS = 200;
 export const EXIT_POLL_MS = 20;
 
-/** Control channel: to connect, and for one answer. */
+/** Control channel: to connect, for one answer, to close. */
 export const CONTROL_CONNECT_MS_MAX = 1_000;
 export const CONTROL_CALL_MS_MAX = 2_000;
+export const CONTROL_CLOSE_MS_MAX = 200;
 
 /** How an instance is stopped: after CRDT.SHUTDOWN (it has a log to flush), after SIGTERM, after SIGKILL. */
 export const INSTANCE_SHUTDOWN_MS_MAX = 10_000;
