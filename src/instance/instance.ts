@@ -87,10 +87,12 @@ export class Instance {
   }
 
   async #stop(): Promise<void> {
-    const closed = this.#listener.close();
-    this.server.closeAll();
+    await this.#listener.close();
+    // Under appendfsync-always, replies leave when the log is flushed.
+    const drained = this.server.closeAll();
     await this.engine.stop();
-    await closed;
+    await drained;
+    this.server.killAll();
   }
 }
 

@@ -1,6 +1,6 @@
 /** Who the client is, and whether anybody is there. */
 import { NO_KEYS, type Call, type CommandSpec } from './spec.ts';
-import { ONE_DATABASE, SYNTAX_ERROR, wrongArity } from './texts.ts';
+import { NOT_AN_INTEGER, ONE_DATABASE, SYNTAX_ERROR, wrongArity } from './texts.ts';
 
 const WRONG_PASSWORD = 'WRONGPASS invalid username-password pair or user is disabled.';
 const NO_PASSWORD_SET =
@@ -99,7 +99,7 @@ function hello(call: Call): void {
 
 function select(call: Call): void {
   const text = call.args.string(1);
-  if (!/^-?\d+$/.test(text)) call.reply.error('ERR invalid DB index');
+  if (!/^-?\d+$/.test(text)) call.reply.error(NOT_AN_INTEGER);
   else if (Number(text) !== 0) call.reply.error(`ERR DB index is out of range: ${ONE_DATABASE}`);
   else call.reply.ok();
 }

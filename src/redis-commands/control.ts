@@ -4,12 +4,10 @@
 import { USER } from './session.ts';
 import { NO_KEYS, type Call, type CommandSpec } from './spec.ts';
 
-const NO_PERMISSION = 'NOPERM this command is for the node daemon and for other instances';
-
-function forUser(user: string, run: (call: Call) => void): (call: Call) => void {
+function forUser(user: string, name: string, run: (call: Call) => void): (call: Call) => void {
   return (call) => {
     if (call.session.user === user) run(call);
-    else call.reply.error(NO_PERMISSION);
+    else call.reply.error(`NOPERM this user has no permissions to run the '${name.toLowerCase()}' command`);
   };
 }
 
@@ -33,9 +31,9 @@ const spec = (name: string, arity: number, user: string, run: (call: Call) => vo
   group: 'server',
   since: '7.0.0',
   arity,
-  flags: ['admin', 'noscript', 'no_multi', 'hidden', 'skip_slowlog'],
+  flags: ['admin', 'noscript', 'no_multi', 'loading', 'stale', 'hidden', 'skip_slowlog'],
   keys: NO_KEYS,
-  run: forUser(user, run),
+  run: forUser(user, name, run),
 });
 
 export const CONTROL_COMMANDS: readonly CommandSpec[] = [

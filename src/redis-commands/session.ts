@@ -17,6 +17,14 @@ export interface Transaction {
   readonly queue: QueuedCommand[];
   /** A command could not be queued: EXEC must refuse. */
   failed: boolean;
+  /** Of all arguments queued. */
+  bytes: number;
+}
+
+export interface WatchedKey {
+  readonly key: Buffer;
+  /** Whether there was something under it when WATCH was called. */
+  readonly existed: boolean;
 }
 
 export type ChannelKind = 'channel' | 'pattern' | 'shard';
@@ -28,7 +36,7 @@ export interface Session extends Watcher {
   readonly createdAtMs: number;
   /** When the latest command came, ms since 1970. */
   lastCommandMs: number;
-  lastCommand: string;
+  readonly lastCommand: string;
   name: string;
   libraryName: string;
   libraryVersion: string;
@@ -36,21 +44,27 @@ export interface Session extends Watcher {
   user: string;
   protocol: 2 | 3;
   transaction: Transaction | null;
-  isWatching: boolean;
+  /** EXEC is running its commands: none of them may block. */
+  isExecuting: boolean;
+  watchedKeys: WatchedKey[];
   replyMode: 'on' | 'off' | 'skip' | 'skip-next';
   noEvict: boolean;
+  isMonitor: boolean;
   /** seq of this session's latest write under the current origin; 0: none. For WAIT. */
   lastWriteSeq: number;
   readonly subscriptions: Record<ChannelKind, Set<string>>;
   readonly subscriptionCount: number;
+  /** Bytes of replies and messages that it has not read yet. */
   readonly queuedBytes: number;
+  /** Bytes of requests that wait to be complete, or to be executed. */
+  readonly inputBytes: number;
   /** Sends what was replied, then closes. */
   closeAfterReply(): void;
   /** Closes at once. */
   kill(): void;
   /**
-   * Nothing more is read from the client until `resume`. `cancel` is called if the client goes away or CLIENT UNBLOCK asks; with
-   * `asError` when it should reply an error.
+   * Nothing more is executed for the client until `unblock`. `cancel` is called if the client goes away or CLIENT UNBLOCK asks: it frees what waits,
+   * and replies through `unblock` unless the client is gone.
    */
   block(cancel: (how: 'gone' | 'timeout' | 'error') => void): void;
   readonly isBlocked: boolean;
@@ -81,8 +95,12 @@ export interface ServerPort {
   /** All connections. */
   sessions(): Iterable<Session>;
   session(id: number): Session | undefined;
-  /** Runs one queued command of a transaction; replies into the call's reply. */
-  runQueued(session: Session, command: QueuedCommand): void;
+  /** Runs one queued command of a transaction; replies into the call's reply. Never throws. */
+  runQueued(command: QueuedCommand): void;
+  /** Ends all WATCHes of the session. */
+  forgetWatches(session: Session): void;
+  /** From now on the session is told of every command. */
+  addMonitor(session: Session): void;
   /** The user's name if the password fits; null otherwise. */
   authenticate(user: string, password: string): string | null;
   readonly needsPassword: boolean;

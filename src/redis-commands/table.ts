@@ -4,6 +4,8 @@
  * Lookup is by bytes: a hash of the name with case folded, no string is made.
  */
 import type { Args } from '../resp/args.ts';
+import { BITFIELD_COMMANDS } from './bitfield.ts';
+import { BITMAP_COMMANDS } from './bitmaps.ts';
 import { CLIENT_COMMANDS } from './client.ts';
 import { COMMAND_COMMANDS } from './command-info.ts';
 import { CONFIG_COMMANDS } from './config.ts';
@@ -35,6 +37,8 @@ export const ALL_COMMANDS: readonly CommandSpec[] = [
   ...STRING_COMMANDS,
   ...LCS_COMMANDS,
   ...COUNTER_COMMANDS,
+  ...BITMAP_COMMANDS,
+  ...BITFIELD_COMMANDS,
   ...GENERIC_COMMANDS,
   ...OBJECT_COMMANDS,
   ...RENAME_COMMANDS,
@@ -66,15 +70,18 @@ export interface TableEntry {
   /** Lower case, for error texts and statistics. */
   readonly lowerName: string;
   readonly isWrite: boolean;
-  readonly isFast: boolean;
+  /** Whether it may take long: the slow log watches it. */
+  readonly isTimed: boolean;
   readonly deniedWhenFull: boolean;
   readonly needsNoAuth: boolean;
   readonly runsInMulti: boolean;
   readonly refusedInMulti: boolean;
   readonly runsWhileSubscribed: boolean;
   readonly subcommands: readonly TableEntry[];
-  /** Calls so far, for INFO commandstats. */
+  /** So far, for INFO commandstats: executed, of these ended with an error, refused before. */
   calls: number;
+  failed: number;
+  rejected: number;
 }
 
 const SLOTS = 2048;
@@ -130,7 +137,8 @@ function makeEntry(spec: CommandSpec): TableEntry {
     name: Buffer.from(spec.name.split(' ').at(-1)!, 'latin1'),
     lowerName: spec.name.toLowerCase().replace(' ', '|'),
     isWrite: has('write'),
-    isFast: has('fast'),
+    // A plain SET costs what GET costs, and the clock is read for neither.
+    isTimed: !has('fast') && spec.name !== 'SET',
     deniedWhenFull: has('denyoom'),
     needsNoAuth: has('no_auth'),
     runsInMulti: has('not_queued'),
@@ -138,6 +146,8 @@ function makeEntry(spec: CommandSpec): TableEntry {
     runsWhileSubscribed: WHILE_SUBSCRIBED.has(spec.name),
     subcommands: (spec.subcommands ?? []).map(makeEntry),
     calls: 0,
+    failed: 0,
+    rejected: 0,
   };
 }
 

@@ -4,34 +4,37 @@
  * All commands of a transaction run in one go and end in one batch, so other instances see all of it or nothing of it. Per key the ordinary rules
  * of conflict hold.
  */
+import { TYPE } from '../database/key-ref.ts';
+import { makeArgs } from '../resp/args.ts';
 import { ALL_KEYS, NO_KEYS, type Call, type CommandSpec } from './spec.ts';
 
 function exec(call: Call): void {
   const { reply, session, server } = call;
   const { transaction } = session;
   if (transaction === null) return reply.error('ERR EXEC without MULTI');
-  const { dirty } = session;
+  const dirty = session.dirty || hasExpired(call);
   session.transaction = null;
-  unwatch(call);
+  server.forgetWatches(session);
   if (transaction.failed) return reply.error('EXECABORT Transaction discarded because of previous errors.');
   if (dirty) return reply.nilArray();
   reply.array(transaction.queue.length);
-  for (const command of transaction.queue) server.runQueued(session, command);
+  session.isExecuting = true;
+  for (const command of transaction.queue) server.runQueued(command);
+  session.isExecuting = false;
 }
 
-function unwatch({ database, session }: Call): void {
-  if (session.isWatching) database.watches.unwatch(session);
-  session.isWatching = false;
-  session.dirty = false;
+/** Whether a watched key ran out of time and nobody has removed it yet. */
+function hasExpired({ database, session }: Call): boolean {
+  return session.watchedKeys.some(
+    ({ key, existed }) => existed && database.lookup(makeArgs([key]), 0).type === TYPE.none,
+  );
 }
 
 function watch(call: Call): void {
   const { args, database, reply, session } = call;
   if (session.transaction !== null) return reply.error('ERR WATCH inside MULTI is not allowed');
-  session.isWatching = true;
   for (let i = 1; i < args.count; i++) {
-    // An expired key counts as gone from now on: its removal is no change.
-    database.lookupWrite(args, i);
+    session.watchedKeys.push({ key: args.copy(i), existed: database.lookup(args, i).type !== TYPE.none });
     database.watches.watch(args.view(i), session);
   }
   reply.ok();
@@ -48,7 +51,7 @@ export const TRANSACTION_COMMANDS = [
     keys: NO_KEYS,
     run: ({ reply, session }) => {
       if (session.transaction !== null) return reply.error('ERR MULTI calls can not be nested');
-      session.transaction = { queue: [], failed: false };
+      session.transaction = { queue: [], failed: false, bytes: 0 };
       reply.ok();
     },
   },
@@ -73,7 +76,7 @@ export const TRANSACTION_COMMANDS = [
     run: (call) => {
       if (call.session.transaction === null) return call.reply.error('ERR DISCARD without MULTI');
       call.session.transaction = null;
-      unwatch(call);
+      call.server.forgetWatches(call.session);
       call.reply.ok();
     },
   },
@@ -95,9 +98,9 @@ export const TRANSACTION_COMMANDS = [
     arity: 1,
     flags: ['noscript', 'loading', 'stale', 'fast'],
     keys: NO_KEYS,
-    run: (call) => {
-      unwatch(call);
-      call.reply.ok();
+    run: ({ reply, server, session }) => {
+      server.forgetWatches(session);
+      reply.ok();
     },
   },
 ] as const satisfies readonly CommandSpec[];

@@ -38,7 +38,7 @@ function waitFor(
     const { local, acked } = state();
     return acked >= wish.count && (local || !wish.local);
   };
-  if (isDone() || session.transaction !== null) {
+  if (isDone() || session.isExecuting) {
     const { local, acked } = state();
     answer(reply, local, acked);
     return;

@@ -3,41 +3,47 @@
  *
  *   readable -> parse in the shared buffer -> execute each request -> one write
  *
- * A request that has not arrived whole is kept in the client's `Input`, sized by what has come. Replies go
- * out in order; under `appendfsync-always` they wait for the log position behind them.
+ * A request that has not arrived whole is kept in the client's `Input`, sized by what has come. Replies go out in order; under
+ * `appendfsync-always` they wait for the log position behind them. Requests stop being executed while one of them blocks, may not run now, or
+ * replies pile up unread; a little is read ahead meanwhile, so that a client that went away is noticed.
  *
- * Invariant: requests are executed in the order in which they came; while the client is blocked or held, nothing of it is read.
+ * Invariants: requests are executed in the order in which they came; one client's requests are never executed inside another's.
  */
 import type { ServerSocket } from '../host/tcp-listener.ts';
 import { Input } from '../resp/input.ts';
 import { NEED_MORE, PROTOCOL_ERROR } from '../resp/parser.ts';
-import type { ReplyWriter } from '../resp/reply-writer.ts';
 import type { Reply } from '../resp/reply.ts';
-import type { ChannelKind, Session, Transaction } from '../redis-commands/session.ts';
+import { USER, type ChannelKind, type Session, type Transaction, type WatchedKey } from '../redis-commands/session.ts';
+import type { TableEntry } from '../redis-commands/table.ts';
 import { FeedConnection } from './feed-connection.ts';
-import { PUSH_BYTES_MAX, REPLY_BYTES_MAX } from './limits.ts';
+import * as limits from './limits.ts';
+import { Outbox } from './outbox.ts';
 import type { RedisServer } from './redis-server.ts';
 
 /** What executing a request came to. */
 export const EXECUTED = 0;
-/** It may not run now (writes are held, clients are paused): try again after `resume`. */
+/** It may not run now (writes are held, clients are paused): try again after `resumeHeld`. */
 export const HELD = 1;
+
+/** Why requests are not executed. */
+const STOP = { held: 1, blocked: 2, full: 4 } as const;
 
 export class ClientConnection implements Session {
   readonly id: number;
   readonly createdAtMs: number;
   lastCommandMs: number;
-  lastCommand = '';
+  lastEntry: TableEntry | null = null;
   name = '';
   libraryName = '';
   libraryVersion = '';
-  #user = '';
   protocol: 2 | 3 = 2;
   transaction: Transaction | null = null;
-  isWatching = false;
+  isExecuting = false;
+  watchedKeys: WatchedKey[] = [];
   dirty = false;
   replyMode: 'on' | 'off' | 'skip' | 'skip-next' = 'on';
   noEvict = false;
+  isMonitor = false;
   lastWriteSeq = 0;
   readonly subscriptions: Record<ChannelKind, Set<string>> = {
     channel: new Set(),
@@ -46,29 +52,27 @@ export class ClientConnection implements Session {
   };
   readonly #server: RedisServer;
   readonly #socket: ServerSocket;
+  readonly #outbox: Outbox;
   /** What came of a request that is not whole, or may not run yet. */
   readonly #input = new Input();
-  #isHeld = false;
+  #user = '';
+  #stop = 0;
   #cancelBlock: ((how: 'gone' | 'timeout' | 'error') => void) | null = null;
-  #isPaused = false;
+  #isReadingPaused = false;
   #isClosing = false;
   #isClosed = false;
   #takeOverRequest: string | null = null;
-  /** Replies that wait for the disk. */
-  #waiting: { readonly position: number; readonly bytes: Buffer }[] = [];
-  /** The log position behind this client's latest write. */
-  #writePosition = 0;
-  readonly #release = (): void => this.#releaseWaiting();
 
   constructor(server: RedisServer, socket: ServerSocket, id: number) {
     this.#server = server;
     this.#socket = socket;
+    this.#outbox = new Outbox(socket, server.instance, () => this.#onOutboxMoved());
     this.id = id;
     this.createdAtMs = server.nowMs();
     this.lastCommandMs = this.createdAtMs;
-    this.user = server.needsPassword ? '' : 'default';
+    this.user = server.needsPassword ? '' : USER.default;
     socket.onData = (count) => this.#onData(count);
-    socket.onDrain = () => this.#onDrain();
+    socket.onDrain = () => this.#onOutboxMoved();
     socket.onClose = () => this.#onClose();
   }
 
@@ -91,13 +95,21 @@ export class ClientConnection implements Session {
     return this.#socket.local;
   }
 
+  get lastCommand(): string {
+    return this.lastEntry?.lowerName ?? '';
+  }
+
   get subscriptionCount(): number {
     const { channel, pattern, shard } = this.subscriptions;
     return channel.size + pattern.size + shard.size;
   }
 
   get queuedBytes(): number {
-    return this.#socket.waitingBytes;
+    return this.#outbox.waitingBytes;
+  }
+
+  get inputBytes(): number {
+    return this.#input.length;
   }
 
   get isBlocked(): boolean {
@@ -106,7 +118,7 @@ export class ClientConnection implements Session {
 
   /** It waits for writes or clients to be let go on. */
   get isHeld(): boolean {
-    return this.#isHeld;
+    return (this.#stop & STOP.held) !== 0;
   }
 
   // ---------------------------------------------------------------- input
@@ -115,146 +127,129 @@ export class ClientConnection implements Session {
   #onData(count: number): void {
     if (this.#isClosing) return;
     const { parser } = this.#server;
-    if (this.#isHeld || this.#cancelBlock !== null) {
+    if (this.#stop !== 0) {
       this.#input.append(parser.readArea, 0, count);
+      if (this.#input.length > limits.READ_AHEAD_BYTES_MAX) this.#pauseReading();
       return;
     }
+    this.#execute(count);
+  }
+
+  #execute(count: number): void {
+    const { parser, reply } = this.#server;
     this.#server.beginTurn(this, count);
     parser.begin(this.#input, count);
     this.#run();
-    this.#endTurn();
+    this.#server.endTurn();
+    if (reply.length > 0) this.#outbox.take(reply);
+    if (this.#isClosing) this.#outbox.end();
   }
 
   /** Executes whole requests until they end, or one must wait. */
   #run(): void {
-    const { parser } = this.#server;
+    const { parser, reply } = this.#server;
     for (;;) {
       const state = parser.next();
       if (state === NEED_MORE) return parser.end();
       if (state === PROTOCOL_ERROR) {
-        this.#server.reply.error(`ERR ${parser.error}`);
-        this.closeAfterReply();
-        parser.discard();
+        reply.error(parser.error);
+        this.#isClosing = true;
         return parser.end();
       }
       if (this.#server.execute(this, parser.args) === HELD) {
-        this.#isHeld = true;
-        this.#pauseReading();
+        this.#stop |= STOP.held;
         return parser.end(true);
       }
-      if (this.#takeOverRequest !== null) {
-        const rest = parser.takeRest();
-        parser.end();
-        return this.#handOver(this.#takeOverRequest, rest);
-      }
-      if (this.#cancelBlock !== null) return parser.end();
-      if (this.#isClosing) {
-        parser.discard();
-        return parser.end();
-      }
+      if (reply.length > limits.REPLY_FLUSH_BYTES) this.#flushEarly();
+      if (this.#isClosing) parser.discard();
+      if (this.#takeOverRequest !== null) return this.#handOver(this.#takeOverRequest);
+      if (this.#stop !== 0) return parser.end();
     }
   }
 
-  /** Goes on after `HELD` or a block. */
-  resume(): void {
-    if (this.#isClosing || this.#cancelBlock !== null) return;
-    this.#isHeld = false;
-    this.#server.beginTurn(this, 0);
-    this.#server.parser.begin(this.#input, 0);
-    this.#run();
-    this.#endTurn();
-    if (!this.#isHeld && this.#cancelBlock === null) this.#resumeReading();
+  /** A request asked for much: what follows it waits until the client has read. */
+  #flushEarly(): void {
+    this.#outbox.take(this.#server.reply);
+    if (this.#outbox.waitingBytes > limits.REPLY_WAITING_BYTES_MAX) this.#stop |= STOP.full;
   }
 
-  // ---------------------------------------------------------------- output
-
-  #endTurn(): void {
-    const { reply } = this.#server;
-    this.#server.endTurn();
-    if (reply.length > 0) this.#send(reply);
-    if (this.#isClosing && this.#waiting.length === 0) this.#socket.end();
-  }
-
-  /** A write of this client was committed. */
-  noteWrite(seq: number): void {
-    this.lastWriteSeq = seq;
-    if (this.#server.instance.replyAfterSync) this.#writePosition = this.#server.instance.logEnd();
-  }
-
-  /** Takes what the writer holds: to the socket, or to those that wait for the disk. */
-  #send(writer: ReplyWriter): void {
-    const { instance } = this.#server;
-    const bytes = writer.peek();
-    if (this.#isClosed) {
-      writer.truncate();
-    } else if (instance.replyAfterSync && (this.#waiting.length > 0 || !instance.isDurable(this.#writePosition))) {
-      this.#waiting.push({ position: this.#writePosition, bytes: Buffer.from(bytes) });
-      writer.truncate();
-      instance.whenDurable(this.#writePosition, this.#release);
-    } else if (this.#write(bytes)) {
-      writer.truncate();
-    } else {
-      writer.surrender();
-    }
-  }
-
-  /** Returns whether the bytes may be reused. */
-  #write(bytes: Buffer): boolean {
-    const waiting = this.#socket.write(bytes);
-    if (waiting > REPLY_BYTES_MAX) this.#pauseReading();
-    return waiting === 0;
-  }
-
-  #releaseWaiting(): void {
-    const { instance } = this.#server;
-    while (this.#waiting.length > 0 && instance.isDurable(this.#waiting[0]!.position)) {
-      this.#write(this.#waiting.shift()!.bytes);
-    }
-    if (this.#isClosing && this.#waiting.length === 0) this.#socket.end();
-  }
-
-  #onDrain(): void {
-    if (!this.#isHeld && this.#cancelBlock === null) this.#resumeReading();
-  }
-
-  send(write: (reply: Reply) => void): void {
-    if (this.#isClosing) return;
-    if (this.#server.current === this) {
-      write(this.#server.reply);
+  /** Requests that waited are executed; never inside another client's. */
+  #go(reason: number): void {
+    this.#stop &= ~reason;
+    if (this.#stop !== 0 || this.#isClosing) return;
+    if (this.#server.current !== null) {
+      this.#server.soon(() => this.#go(reason));
       return;
     }
-    const { pushWriter, instance } = this.#server;
-    pushWriter.protocol = this.protocol;
-    write(pushWriter);
-    this.#send(pushWriter);
-    if (this.queuedBytes <= PUSH_BYTES_MAX) return;
-    instance.log('info', `client ${this.id} closed: it does not read, ${this.queuedBytes} bytes wait for it`);
-    this.kill();
+    if (this.#input.length > 0) this.#execute(0);
+    if (this.#stop === 0) this.#resumeReading();
+  }
+
+  /** Writes are possible again, or clients no longer paused. */
+  resumeHeld(): void {
+    if (this.isHeld) this.#go(STOP.held);
   }
 
   #pauseReading(): void {
-    this.#isPaused = true;
+    if (this.#isReadingPaused) return;
+    this.#isReadingPaused = true;
     this.#socket.pause();
   }
 
   #resumeReading(): void {
-    if (!this.#isPaused) return;
-    this.#isPaused = false;
+    if (!this.#isReadingPaused) return;
+    this.#isReadingPaused = false;
     this.#socket.resume();
+  }
+
+  // ---------------------------------------------------------------- output
+
+  /** A write of this client was committed. */
+  noteWrite(seq: number): void {
+    this.lastWriteSeq = seq;
+    this.#outbox.noteWrite();
+  }
+
+  #onOutboxMoved(): void {
+    if ((this.#stop & STOP.full) !== 0 && this.#outbox.waitingBytes <= limits.REPLY_WAITING_BYTES_MAX) {
+      this.#go(STOP.full);
+    }
+  }
+
+  send(write: (reply: Reply) => void): void {
+    if (this.#isClosing) return;
+    const { current, instance, pushWriter, reply } = this.#server;
+    if (current === this) {
+      write(reply);
+      return;
+    }
+    pushWriter.protocol = this.protocol;
+    write(pushWriter);
+    this.#outbox.push(pushWriter);
+    this.#server.flushLater(this);
+    if (this.queuedBytes <= limits.PUSH_WAITING_BYTES_MAX) return;
+    instance.log('info', `client ${this.id} closed: it does not read, ${this.queuedBytes} bytes wait for it`);
+    this.kill();
+  }
+
+  /** Messages pushed in this turn leave together. */
+  flush(): void {
+    this.#outbox.flushPushes();
   }
 
   // ---------------------------------------------------------------- life
 
   block(cancel: (how: 'gone' | 'timeout' | 'error') => void): void {
     this.#cancelBlock = cancel;
-    this.#pauseReading();
+    this.#stop |= STOP.blocked;
   }
 
   unblock(reply: (reply: Reply) => void): void {
     this.#cancelBlock = null;
     if (this.#isClosed) return;
     this.send(reply);
-    if (this.#server.current !== this) this.resume();
+    if (this.#server.current === this) this.#stop &= ~STOP.blocked;
+    else this.#go(STOP.blocked);
   }
 
   cancelBlock(how: 'timeout' | 'error'): void {
@@ -263,6 +258,7 @@ export class ClientConnection implements Session {
 
   closeAfterReply(): void {
     this.#isClosing = true;
+    if (this.#server.current !== this) this.#outbox.end();
   }
 
   kill(): void {
@@ -277,7 +273,8 @@ export class ClientConnection implements Session {
     this.name = '';
     this.protocol = 2;
     this.replyMode = 'on';
-    this.user = this.#server.needsPassword ? '' : 'default';
+    this.noEvict = false;
+    this.user = this.#server.needsPassword ? '' : USER.default;
     this.#server.reply.protocol = 2;
   }
 
@@ -288,7 +285,7 @@ export class ClientConnection implements Session {
     this.#cancelBlock = null;
     cancel?.('gone');
     this.#input.clear();
-    this.#waiting = [];
+    this.#outbox.clear();
     this.#server.onClosed(this);
   }
 
@@ -296,15 +293,13 @@ export class ClientConnection implements Session {
     this.#takeOverRequest = request;
   }
 
-  #handOver(request: string, rest: Buffer): void {
-    const { reply, instance } = this.#server;
-    if (reply.length > 0) {
-      this.#socket.write(Buffer.from(reply.peek()));
-      reply.truncate();
-    }
+  #handOver(request: string): void {
+    const { parser, reply, instance } = this.#server;
+    const rest = parser.takeRest();
+    parser.end();
+    if (reply.length > 0) this.#outbox.take(reply);
     this.#server.onClosed(this);
     this.#isClosed = true;
-    const connection = new FeedConnection(this.#socket, this.#server.parser.readArea);
-    instance.acceptFeed(connection, request, rest);
+    instance.acceptFeed(new FeedConnection(this.#socket, parser.readArea), request, rest);
   }
 }

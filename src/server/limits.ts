@@ -1,9 +1,17 @@
 /** What a server takes from its clients, each with its unit. */
 export const CLIENTS_MAX = 10_000;
-/** A client that does not read its replies is not read from while so many bytes wait for it. */
-export const REPLY_BYTES_MAX = 64 * 1024 * 1024;
-/** A subscriber for which so many bytes wait is disconnected. */
-export const PUSH_BYTES_MAX = 32 * 1024 * 1024;
+/** Replies collected before they are given to the socket although requests are left, bytes. */
+export const REPLY_FLUSH_BYTES = 256 * 1024;
+/** Requests of a client are not executed while more than so many bytes of replies wait for it. */
+export const REPLY_WAITING_BYTES_MAX = 1024 * 1024;
+/** What is read ahead from a client whose requests must wait, bytes: enough to notice that it has gone. */
+export const READ_AHEAD_BYTES_MAX = 64 * 1024;
+/** A subscriber for which so many bytes wait is disconnected: Redis's hard limit for pub/sub clients. */
+export const PUSH_WAITING_BYTES_MAX = 32 * 1024 * 1024;
+/** Commands of one transaction, bytes of their arguments. */
+export const TRANSACTION_BYTES_MAX = 512 * 1024 * 1024;
+/** After so long without a word the system asks whether the client is still there, seconds. */
+export const KEEP_ALIVE_SECONDS = 300;
 
 export const SLOWLOG_ENTRIES = 128;
 export const SLOWLOG_MICROS = 10_000;
@@ -12,3 +20,5 @@ export const SLOWLOG_WORDS = 32;
 export const SLOWLOG_WORD_CHARS = 128;
 /** Time that replies get to leave when the server stops, ms. */
 export const DRAIN_MS = 500;
+/** Error codes that INFO errorstats counts; further ones are not told apart. */
+export const ERROR_CODES_MAX = 64;

@@ -1,6 +1,7 @@
 /** INFO: the server's own sections, joined with those that the instance adds. */
 import { REDIS_VERSION } from '../redis-commands/connection.ts';
 import type { TableEntry } from '../redis-commands/table.ts';
+import type { FixedSettings } from './settings.ts';
 
 export type InfoSections = Readonly<Record<string, Readonly<Record<string, string | number>>>>;
 
@@ -8,7 +9,6 @@ export interface ServerStats {
   readonly startedAtMs: number;
   connectionsReceived: number;
   connectionsRejected: number;
-  commandsProcessed: number;
   bytesIn: number;
 }
 
@@ -17,20 +17,26 @@ const ON_REQUEST = new Set(['commandstats']);
 
 export function describeServer(options: {
   readonly nowMs: number;
-  readonly port: number;
+  readonly settings: FixedSettings;
   readonly stats: ServerStats;
+  readonly commandsProcessed: number;
+  readonly errors: ReadonlyMap<string, number>;
   readonly connected: number;
   readonly blocked: number;
+  readonly pubsub: number;
+  readonly channels: number;
+  readonly patterns: number;
   readonly keys: number;
   readonly volatileKeys: number;
   readonly usedMemoryBytes: number;
   readonly memoryBytesMax: number;
   readonly entries: readonly TableEntry[];
 }): InfoSections {
-  const { nowMs, stats, usedMemoryBytes } = options;
+  const { nowMs, settings, stats, usedMemoryBytes } = options;
   const memory = process.memoryUsage.rss();
   const uptime = Math.floor((nowMs - stats.startedAtMs) / 1000);
   const cpu = process.cpuUsage();
+  const errorReplies = [...options.errors.values()].reduce((sum, count) => sum + count, 0);
   return {
     server: {
       redis_version: REDIS_VERSION,
@@ -38,11 +44,17 @@ export function describeServer(options: {
       os: `${process.platform} ${process.arch}`,
       arch_bits: 64,
       process_id: process.pid,
-      tcp_port: options.port,
+      tcp_port: settings.port,
+      server_time_usec: nowMs * 1000,
       uptime_in_seconds: uptime,
       uptime_in_days: Math.floor(uptime / 86_400),
     },
-    clients: { connected_clients: options.connected, blocked_clients: options.blocked },
+    clients: {
+      connected_clients: options.connected,
+      maxclients: settings.maxclients,
+      blocked_clients: options.blocked,
+      pubsub_clients: options.pubsub,
+    },
     memory: {
       used_memory: usedMemoryBytes,
       used_memory_human: human(usedMemoryBytes),
@@ -54,21 +66,33 @@ export function describeServer(options: {
     },
     stats: {
       total_connections_received: stats.connectionsReceived,
-      total_commands_processed: stats.commandsProcessed,
+      total_commands_processed: options.commandsProcessed,
       total_net_input_bytes: stats.bytesIn,
       rejected_connections: stats.connectionsRejected,
+      pubsub_channels: options.channels,
+      pubsub_patterns: options.patterns,
+      total_error_replies: errorReplies,
     },
     replication: { role: 'master', connected_slaves: 0 },
     cpu: { used_cpu_sys: (cpu.system / 1e6).toFixed(6), used_cpu_user: (cpu.user / 1e6).toFixed(6) },
+    modules: {},
+    errorstats: Object.fromEntries([...options.errors].map(([code, count]) => [`errorstat_${code}`, `count=${count}`])),
     cluster: { cluster_enabled: 0 },
     keyspace: options.keys === 0 ? {} : { db0: `keys=${options.keys},expires=${options.volatileKeys},avg_ttl=0` },
-    commandstats: Object.fromEntries(
-      options.entries
-        .flatMap((entry) => [entry, ...entry.subcommands])
-        .filter((entry) => entry.calls > 0)
-        .map((entry) => [`cmdstat_${entry.lowerName}`, `calls=${entry.calls}`]),
-    ),
+    commandstats: describeCommands(options.entries),
   };
+}
+
+function describeCommands(entries: readonly TableEntry[]): Readonly<Record<string, string>> {
+  return Object.fromEntries(
+    entries
+      .flatMap((entry) => [entry, ...entry.subcommands])
+      .filter(({ calls, rejected }) => calls + rejected > 0)
+      .map(({ lowerName, calls, failed, rejected }) => [
+        `cmdstat_${lowerName}`,
+        `calls=${calls},rejected_calls=${rejected},failed_calls=${failed}`,
+      ]),
+  );
 }
 
 /** As INFO prints it. `wanted`: section names; empty or `default`: the usual ones; `all`, `everything`: every one. */

@@ -1,0 +1,117 @@
+/**
+ * What is on its way to one client: replies and pushed messages, in order.
+ *
+ * Nearly always the kernel takes a turn's replies at once, and the writer's buffer is used again. Under `appendfsync-always`, what was replied
+ * after a write waits until the log position behind that write is on disk, and everything later waits behind it. Pushed messages are
+ * gathered until the end of the turn.
+ *
+ * Invariants: bytes leave in the order in which they were taken; nothing that answers a write leaves before that write is durable.
+ */
+import type { ServerSocket } from '../host/tcp-listener.ts';
+import type { ReplyWriter } from '../resp/reply-writer.ts';
+import type { InstancePort } from './ports.ts';
+
+interface Waiting {
+  readonly position: number;
+  readonly bytes: Buffer;
+}
+
+export class Outbox {
+  readonly #socket: ServerSocket;
+  readonly #instance: InstancePort;
+  readonly #onMoved: () => void;
+  readonly #release = (): void => this.#releaseDurable();
+  /** Replies that wait for the disk. */
+  #undurable: Waiting[] = [];
+  #undurableBytes = 0;
+  #pushes: Buffer[] = [];
+  #pushBytes = 0;
+  /** Log position behind the client's latest write. */
+  #writePosition = 0;
+  #isEnding = false;
+
+  /** `onMoved`: bytes that waited for the disk have left. */
+  constructor(socket: ServerSocket, instance: InstancePort, onMoved: () => void) {
+    this.#socket = socket;
+    this.#instance = instance;
+    this.#onMoved = onMoved;
+  }
+
+  /** Bytes that have not left the process. */
+  get waitingBytes(): number {
+    return this.#socket.waitingBytes + this.#undurableBytes + this.#pushBytes;
+  }
+
+  /** The client wrote: replies from here on answer for it. */
+  noteWrite(): void {
+    if (this.#instance.replyAfterSync) this.#writePosition = this.#instance.logEnd();
+  }
+
+  /** Takes all that the writer holds. */
+  take(writer: ReplyWriter): void {
+    if (this.#pushBytes > 0) this.flushPushes();
+    if (this.#instance.replyAfterSync && this.#mustWait()) {
+      this.#wait(Buffer.from(writer.peek()));
+      writer.truncate();
+    } else if (this.#socket.write(writer.peek()) === 0) {
+      writer.truncate();
+    } else {
+      writer.surrender();
+    }
+  }
+
+  /** Takes a message that is not a reply; it leaves with `flushPushes`, or before the next reply. */
+  push(writer: ReplyWriter): void {
+    const bytes = Buffer.from(writer.peek());
+    writer.truncate();
+    this.#pushes.push(bytes);
+    this.#pushBytes += bytes.length;
+  }
+
+  flushPushes(): void {
+    if (this.#pushBytes === 0) return;
+    const bytes = this.#pushes.length === 1 ? this.#pushes[0]! : Buffer.concat(this.#pushes);
+    this.#pushes = [];
+    this.#pushBytes = 0;
+    if (this.#instance.replyAfterSync && this.#mustWait()) this.#wait(bytes);
+    else this.#socket.write(bytes);
+  }
+
+  /** Closes the socket after all that waits has left. */
+  end(): void {
+    this.flushPushes();
+    this.#isEnding = true;
+    if (this.#undurable.length === 0) this.#socket.end();
+  }
+
+  clear(): void {
+    this.#undurable = [];
+    this.#undurableBytes = 0;
+    this.#pushes = [];
+    this.#pushBytes = 0;
+  }
+
+  #mustWait(): boolean {
+    return this.#undurable.length > 0 || !this.#instance.isDurable(this.#writePosition);
+  }
+
+  #wait(bytes: Buffer): void {
+    const last = this.#undurable.at(-1);
+    const position = this.#writePosition;
+    this.#undurable.push({ position, bytes });
+    this.#undurableBytes += bytes.length;
+    if (last?.position !== position) this.#instance.whenDurable(position, this.#release);
+  }
+
+  #releaseDurable(): void {
+    let count = 0;
+    while (count < this.#undurable.length && this.#instance.isDurable(this.#undurable[count]!.position)) {
+      const { bytes } = this.#undurable[count++]!;
+      this.#undurableBytes -= bytes.length;
+      this.#socket.write(bytes);
+    }
+    this.#undurable.splice(0, count);
+    if (this.#isEnding && this.#undurable.length === 0) this.#socket.end();
+    this.#onMoved();
+  }
+}
