@@ -12,9 +12,21 @@
  */
 import { assert } from '../base/assert.ts';
 
+interface Chunk {
+  readonly start: number;
+  readonly bytes: Buffer;
+  used: number;
+  /** A slice of it was given out: it must never be written to again. */
+  lent: boolean;
+}
+
+/** Dropped chunks kept to be filled again: a busy log then makes no garbage. */
+const SPARE_CHUNKS_MAX = 2;
+
 export class AppendBuffer {
   readonly #chunkBytes: number;
-  readonly #chunks: { readonly start: number; readonly bytes: Buffer; used: number }[] = [];
+  readonly #chunks: Chunk[] = [];
+  readonly #spare: Buffer[] = [];
   /** The chunk being written: read and write it directly at `offset`, after `reserve`. */
   bytes: Buffer;
   /** Where the next byte goes in `bytes`. The writer advances it; `commit` makes it count. */
@@ -27,13 +39,13 @@ export class AppendBuffer {
     this.#chunkStart = options.start ?? 0;
     this.#end = this.#chunkStart;
     this.bytes = Buffer.allocUnsafeSlow(this.#chunkBytes);
-    this.#chunks.push({ start: this.#chunkStart, bytes: this.bytes, used: 0 });
+    this.#chunks.push({ start: this.#chunkStart, bytes: this.bytes, used: 0, lent: false });
   }
 
   /** Gives the first byte another position: recovery learns it only after the owner was built. Nothing may have been appended yet. */
   restartAt(position: number): void {
     assert(this.#end === this.start && this.offset === 0, 'an append buffer restarts only while it is empty');
-    this.#chunks[0] = { start: position, bytes: this.bytes, used: 0 };
+    this.#chunks[0] = { start: position, bytes: this.bytes, used: 0, lent: false };
     this.#chunkStart = position;
     this.#end = position;
   }
@@ -61,7 +73,7 @@ export class AppendBuffer {
     if (this.offset + count <= this.bytes.length) return;
     const committed = this.#end - this.#chunkStart;
     const pending = this.offset - committed;
-    const chunk = Buffer.allocUnsafeSlow(Math.max(this.#chunkBytes, 2 * pending + count));
+    const chunk = this.#newChunk(2 * pending + count);
     this.bytes.copy(chunk, 0, committed, this.offset);
     const last = this.#chunks[this.#chunks.length - 1]!;
     if (committed === 0) this.#chunks.pop();
@@ -69,7 +81,7 @@ export class AppendBuffer {
     this.#chunkStart = this.#end;
     this.bytes = chunk;
     this.offset = pending;
-    this.#chunks.push({ start: this.#chunkStart, bytes: chunk, used: 0 });
+    this.#chunks.push({ start: this.#chunkStart, bytes: chunk, used: 0, lent: false });
   }
 
   /** Offset in `bytes` of the first uncommitted byte. Changes with `reserve`. */
@@ -95,8 +107,18 @@ export class AppendBuffer {
     this.commit();
   }
 
-  /** Committed bytes from `position`, at most `bytesMax` and never across a chunk; null if they are no longer held. */
+  /**
+   * Committed bytes from `position`, at most `bytesMax` and never across a chunk; null if they are no longer held. They stay as they are for as
+   * long as somebody holds them.
+   */
   slice(position: number, bytesMax: number): Buffer | null {
+    if (position < this.start || position > this.#end) return null;
+    this.#chunkAt(position).lent = true;
+    return this.view(position, bytesMax);
+  }
+
+  /** The same for a caller that is done with the bytes before it lets them be trimmed. */
+  view(position: number, bytesMax: number): Buffer | null {
     if (position < this.start || position > this.#end) return null;
     const chunk = this.#chunkAt(position);
     const used = chunk.bytes === this.bytes ? this.#end - this.#chunkStart : chunk.used;
@@ -108,10 +130,19 @@ export class AppendBuffer {
   trimBefore(position: number): void {
     let count = 0;
     while (count < this.#chunks.length - 1 && this.#chunks[count + 1]!.start <= position) count++;
-    if (count > 0) this.#chunks.splice(0, count);
+    if (count === 0) return;
+    for (const { bytes, lent } of this.#chunks.splice(0, count)) {
+      const isUsual = bytes.length === this.#chunkBytes;
+      if (isUsual && !lent && this.#spare.length < SPARE_CHUNKS_MAX) this.#spare.push(bytes);
+    }
   }
 
-  #chunkAt(position: number): { readonly start: number; readonly bytes: Buffer; used: number } {
+  #newChunk(byteCount: number): Buffer {
+    if (byteCount <= this.#chunkBytes) return this.#spare.pop() ?? Buffer.allocUnsafeSlow(this.#chunkBytes);
+    return Buffer.allocUnsafeSlow(byteCount);
+  }
+
+  #chunkAt(position: number): Chunk {
     let index = this.#chunks.length - 1;
     while (index > 0 && this.#chunks[index]!.start > position) index--;
     return this.#chunks[index]!;

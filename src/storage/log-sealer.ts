@@ -66,7 +66,7 @@ export class LogSealer {
     this.#assertBetweenCommits();
     let crc = 0;
     for (let at = this.#sealedPosition; at < end;) {
-      const slice = buffer.slice(at, end - at)!;
+      const slice = buffer.view(at, end - at)!;
       crc = crc32(slice, crc);
       at += slice.length;
     }

@@ -123,7 +123,7 @@ export class LogWriter {
         continue;
       }
       const end = next === undefined ? this.#target : Math.min(next.position, this.#target);
-      const bytes = buffer.slice(this.#writtenPosition, end - this.#writtenPosition);
+      const bytes = buffer.view(this.#writtenPosition, end - this.#writtenPosition);
       assert(this.#file && bytes && bytes.length > 0, 'what was not written yet is held in memory');
       await this.#file.write(bytes, this.#writtenPosition - this.#fileStart);
       this.#writtenPosition += bytes.length;
@@ -139,7 +139,7 @@ export class LogWriter {
     const path = segments.pathOf(segment.position);
     const file = await disk.open(path + TEMPORARY_SUFFIX, 'create');
     await file.truncate(0);
-    const header = buffer.slice(segment.position, segment.headerEnd - segment.position);
+    const header = buffer.view(segment.position, segment.headerEnd - segment.position);
     assert(header?.length === segment.headerEnd - segment.position, 'a segment header is held in one piece');
     await file.write(header, 0);
     await file.sync();

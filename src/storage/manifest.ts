@@ -6,29 +6,52 @@
  * vouches for: `log.open` sets it when the generation goes on, `beginGeneration` when a new one begins.
  */
 import { crc32 } from 'node:zlib';
-import { z } from 'zod';
+import { assert } from '../base/assert.ts';
 import { CrdbError } from '../errors.ts';
 import type { Disk } from '../host/host.ts';
 import { MANIFEST_NAME } from './file-names.ts';
 
 export const MANIFEST_VERSION = 1;
 
-const count = z.number().int().nonnegative();
-
-const manifestSchema = z.strictObject({
-  version: z.literal(MANIFEST_VERSION),
-  guid: z.string(),
-  instanceId: count.max(255),
+export interface Manifest {
+  readonly version: typeof MANIFEST_VERSION;
+  readonly guid: string;
+  readonly instanceId: number;
   /** The instance's newest generation; 0: none yet. */
-  generation: count,
-  snapshot: z.strictObject({ file: z.string(), position: count, bytes: count }).nullable(),
+  readonly generation: number;
+  readonly snapshot: { readonly file: string; readonly position: number; readonly bytes: number } | null;
   /** Every operation of this run goes to the log: a clean marker at the log's end is to be believed. */
-  logged: z.boolean(),
+  readonly logged: boolean;
   /** Every operation of this run is on disk before anyone else sees it. */
-  publishedAfterSync: z.boolean(),
-});
+  readonly publishedAfterSync: boolean;
+}
 
-export type Manifest = Readonly<z.infer<typeof manifestSchema>>;
+const isCount = (value: unknown): value is number => Number.isSafeInteger(value) && (value as number) >= 0;
+
+const isSnapshot = (value: unknown): boolean => {
+  if (value === null) return true;
+  const { file, position, bytes } = (value ?? {}) as Record<string, unknown>;
+  return typeof file === 'string' && isCount(position) && isCount(bytes);
+};
+
+/** What each field must be. Written by hand: a schema library would cost every instance process 12 MB. */
+const FIELDS: readonly (readonly [name: keyof Manifest, is: (value: unknown) => boolean, what: string])[] = [
+  ['version', (value) => value === MANIFEST_VERSION, `${MANIFEST_VERSION}`],
+  ['guid', (value) => typeof value === 'string', 'a string'],
+  ['instanceId', (value) => isCount(value) && value <= 255, 'a number from 0 to 255'],
+  ['generation', isCount, 'a whole number'],
+  ['snapshot', isSnapshot, 'a snapshot or null'],
+  ['logged', (value) => typeof value === 'boolean', 'true or false'],
+  ['publishedAfterSync', (value) => typeof value === 'boolean', 'true or false'],
+];
+
+/** The manifest with its fields in order, or what is wrong with it. */
+function parseManifest(value: Record<string, unknown>): Manifest | string {
+  for (const [name, is, what] of FIELDS) if (!is(value[name])) return `${name} is not ${what}`;
+  const unknown = Object.keys(value).find((name) => !FIELDS.some(([known]) => known === name));
+  if (unknown !== undefined) return `${unknown} is not known`;
+  return Object.fromEntries(FIELDS.map(([name]) => [name, value[name]])) as unknown as Manifest;
+}
 
 const checksum = (manifest: Manifest): string => crc32(JSON.stringify(manifest)).toString(16).padStart(8, '0');
 
@@ -54,12 +77,12 @@ export async function readManifest(disk: Disk, directory: string): Promise<Manif
       { hint: 'Start this instance with the newer release.' },
     );
   }
-  const parsed = manifestSchema.safeParse(rest);
-  if (!parsed.success) throw damaged(path, z.prettifyError(parsed.error));
-  if (written !== checksum(parsed.data)) {
-    throw damaged(path, `its checksum is ${String(written)}, its content has ${checksum(parsed.data)}`);
+  const manifest = parseManifest(rest);
+  if (typeof manifest === 'string') throw damaged(path, manifest);
+  if (written !== checksum(manifest)) {
+    throw damaged(path, `its checksum is ${String(written)}, its content has ${checksum(manifest)}`);
   }
-  return parsed.data;
+  return manifest;
 }
 
 const damaged = (path: string, reason: string): CrdbError =>
@@ -91,7 +114,9 @@ export class ManifestStore {
 
   /** Resolves when the change is on disk. */
   update(changes: Partial<Omit<Manifest, 'version'>>): Promise<void> {
-    this.#current = manifestSchema.parse({ ...this.#current, ...changes });
+    const next = parseManifest({ ...this.#current, ...changes });
+    assert(typeof next !== 'string', `a manifest is whole: ${String(next)}`);
+    this.#current = next;
     const content = `${JSON.stringify({ ...this.#current, checksum: checksum(this.#current) }, null, 2)}\n`;
     const write = (): Promise<void> =>
       this.#disk.replaceFile(`${this.#directory}/${MANIFEST_NAME}`, Buffer.from(content));
