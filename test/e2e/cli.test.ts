@@ -1,5 +1,5 @@
 /** The life of a database from the command line: real nodes, real instances, real Redis clients on loopback. */
-import { existsSync } from 'node:fs';
+import { existsSync, readFileSync } from 'node:fs';
 import { createServer, type Server } from 'node:net';
 import { afterAll, afterEach, beforeAll, describe, expect, it, jest } from '@jest/globals';
 import { Redis } from 'ioredis';
@@ -177,6 +177,58 @@ describe('a database of two local clusters', () => {
     const { exitCode, document } = await home.json<{ nodes: { status: string }[] }>(['node', 'stop', '--all']);
     expect([exitCode, document.nodes.map(({ status }) => status)]).toEqual([0, ['stopped', 'stopped']]);
     expect(home.processes()).toEqual([]);
+  });
+});
+
+describe('a database of clusters that exist', () => {
+  let clusters: CliHome;
+  let home: CliHome;
+
+  beforeAll(async () => {
+    clusters = await createCliHome();
+    home = await createCliHome();
+    for (const name of ['eu.example.com', 'us.example.com']) {
+      const { exitCode, stderr } = await clusters.run(['node', 'start', '--name', name, '--detach']);
+      if (exitCode !== 0) throw new Error(stderr);
+    }
+  });
+  afterAll(async () => {
+    await clusters.cleanUp();
+    await home.cleanUp();
+  });
+
+  /** What an operator copies from the node's directory. */
+  const instance = (name: string, password?: string): string[] => {
+    const folder = `${clusters.path}/nodes/${name}`;
+    const { adminUrl } = JSON.parse(readFileSync(`${folder}/node.json`, 'utf8')) as { adminUrl: string };
+    const admin = JSON.parse(readFileSync(`${folder}/admin.json`, 'utf8')) as { username: string; password: string };
+    const secrets = `username=${admin.username},password=${password ?? admin.password}`;
+    return ['--instance', `fqdn=${name},url=${adminUrl},${secrets},certificate=${folder}/cert.pem`];
+  };
+
+  it('is refused with wrong credentials, and nothing is remembered', async () => {
+    const args = ['create', 'far', ...instance('eu.example.com'), ...instance('us.example.com', 'wrong')];
+    const { exitCode, document } = await home.json<Failure>(args);
+    expect([exitCode, document.error.code]).toEqual([1, 'unauthorized']);
+    expect(document.error.message).toContain('us.example.com');
+    expect(existsSync(home.path)).toBe(false);
+    expect((await clusters.json(['list'])).document).toEqual({ databases: [], unreachable: [] });
+  });
+
+  it('is created, seen from this home afterwards, and deleted', async () => {
+    const spelled = ['crdb', 'create', '--name', 'far', '--memory-size', '100mb'];
+    const { exitCode, document } = await home.json<Created>([
+      ...spelled,
+      ...instance('eu.example.com'),
+      ...instance('us.example.com'),
+    ]);
+    expect([exitCode, document.status]).toEqual([0, 'created']);
+    expect(document.instances.map(({ cluster }) => cluster)).toEqual(['eu.example.com', 'us.example.com']);
+    const status = await home.json<SyncStatus>(['sync', 'status', 'far']);
+    expect(status.document.instances.map(({ process }) => process)).toEqual(['running', 'running']);
+    expect((await home.run(['node', 'stop', 'eu.example.com'])).stderr).toContain('another machine');
+    expect((await home.run(['crdb', 'delete', '--crdb-guid', document.guid, '--yes'])).exitCode).toBe(0);
+    expect((await clusters.json(['list'])).document).toEqual({ databases: [], unreachable: [] });
   });
 });
 
