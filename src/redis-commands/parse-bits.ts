@@ -51,9 +51,10 @@ export function readBitRangeOrReply(
   if (start < 0) start = Math.max(0, total + start);
   if (end < 0) end = Math.max(0, total + end);
   end = Math.min(end, total - 1);
-  RANGE.first = isBits ? start : start * 8;
-  RANGE.last = isBits ? end : end * 8 + 7;
-  if (start > end) RANGE.last = RANGE.first - 1;
+  // Beyond 2^53 a number minus one is the same number, so an empty range is always this one.
+  const isEmpty = start > end;
+  RANGE.first = isEmpty ? 0 : isBits ? start : start * 8;
+  RANGE.last = isEmpty ? -1 : isBits ? end : end * 8 + 7;
   return RANGE;
 }
 

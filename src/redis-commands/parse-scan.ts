@@ -15,7 +15,7 @@ export interface ScanOptions {
 }
 
 const COUNT_DEFAULT = 10;
-const CURSOR = /^[0-9]{1,20}$/;
+const CURSOR = /^[0-9]{0,20}$/;
 
 /** The cursor as the byte map takes it (32 bits); null: an error was replied. */
 export function readCursorOrReply({ args, reply }: Call, index: number): number | null {

@@ -4,6 +4,7 @@
  * Lookup is by bytes: a hash of the name with case folded, no string is made.
  */
 import type { Args } from '../resp/args.ts';
+import { ACL_COMMANDS } from './acl.ts';
 import { BITFIELD_COMMANDS } from './bitfield.ts';
 import { BITMAP_COMMANDS } from './bitmaps.ts';
 import { CLIENT_COMMANDS } from './client.ts';
@@ -57,6 +58,7 @@ export const ALL_COMMANDS: readonly CommandSpec[] = [
   ...CONNECTION_COMMANDS,
   ...CLIENT_COMMANDS,
   ...SERVER_COMMANDS,
+  ...ACL_COMMANDS,
   ...CONFIG_COMMANDS,
   ...COMMAND_COMMANDS,
   ...WAIT_COMMANDS,
