@@ -1,13 +1,13 @@
 /** CLIENT: what is connected, under which name, and what to do about it. */
 import { INVALID_NAME, isValidName } from './connection.ts';
 import { parseInteger } from './parse-number.ts';
-import type { Session } from './session.ts';
+import { USER, type Session } from './session.ts';
 import { NO_KEYS, type Call, type CommandFlag, type CommandSpec } from './spec.ts';
 import { NOT_AN_INTEGER, SYNTAX_ERROR } from './texts.ts';
 
 function describe(session: Session, nowMs: number): string {
   const { channel, pattern, shard } = session.subscriptions;
-  const flags = `${session.subscriptionCount > 0 ? 'P' : ''}${session.transaction ? 'x' : ''}${session.isBlocked ? 'b' : ''}`;
+  const flags = `${session.isMonitor ? 'O' : ''}${session.subscriptionCount > 0 ? 'P' : ''}${session.transaction ? 'x' : ''}${session.isBlocked ? 'b' : ''}`;
   const fields = {
     id: session.id,
     addr: session.remote,
@@ -21,6 +21,7 @@ function describe(session: Session, nowMs: number): string {
     psub: pattern.size,
     ssub: shard.size,
     multi: session.transaction?.queue.length ?? -1,
+    qbuf: session.inputBytes,
     omem: session.queuedBytes,
     cmd: session.lastCommand || 'NULL',
     user: session.user || '(none)',
@@ -33,6 +34,10 @@ function describe(session: Session, nowMs: number): string {
     .join(' ');
 }
 
+const USERS: ReadonlySet<string> = new Set(Object.values(USER));
+/** What CLIENT LIST and CLIENT KILL can ask for; nobody is a master or replica here. */
+const TYPES: ReadonlySet<string> = new Set(['normal', 'master', 'replica', 'slave', 'pubsub']);
+
 const typeOf = (session: Session): string => (session.subscriptionCount > 0 ? 'pubsub' : 'normal');
 
 function list({ args, reply, server }: Call): void {
@@ -40,9 +45,7 @@ function list({ args, reply, server }: Call): void {
   for (let i = 2; i < args.count;) {
     if (args.isWord(i, 'TYPE') && i + 1 < args.count) {
       const type = args.string(i + 1).toLowerCase();
-      if (!['normal', 'master', 'replica', 'slave', 'pubsub'].includes(type)) {
-        return reply.error(`ERR Unknown client type '${type}'`);
-      }
+      if (!TYPES.has(type)) return reply.error(`ERR Unknown client type '${args.string(i + 1)}'`);
       sessions = sessions.filter((session) => typeOf(session) === type);
       i += 2;
     } else if (args.isWord(i, 'ID') && i + 1 < args.count) {
@@ -78,9 +81,14 @@ function kill(call: Call): void {
       tests.push((other) => other.id === Number(value));
     } else if (args.isWord(i, 'ADDR')) tests.push((other) => other.remote === value);
     else if (args.isWord(i, 'LADDR')) tests.push((other) => other.local === value);
-    else if (args.isWord(i, 'USER')) tests.push((other) => other.user === value);
-    else if (args.isWord(i, 'TYPE')) tests.push((other) => typeOf(other) === value.toLowerCase());
-    else if (args.isWord(i, 'MAXAGE')) {
+    else if (args.isWord(i, 'USER')) {
+      if (!USERS.has(value)) return reply.error(`ERR No such user '${value}'`);
+      tests.push((other) => other.user === value);
+    } else if (args.isWord(i, 'TYPE')) {
+      const type = value.toLowerCase();
+      if (!TYPES.has(type)) return reply.error(`ERR Unknown client type '${value}'`);
+      tests.push((other) => typeOf(other) === type);
+    } else if (args.isWord(i, 'MAXAGE')) {
       const seconds = Number(value);
       tests.push((other) => server.nowMs() - other.createdAtMs >= seconds * 1000);
     } else if (args.isWord(i, 'SKIPME')) {
@@ -144,11 +152,26 @@ function unblock({ args, reply, server }: Call): void {
 
 function pause({ args, reply, server }: Call): void {
   const timeout = parseInteger(args, 2);
-  if (Number.isNaN(timeout) || timeout < 0) return reply.error('ERR timeout is not an integer or out of range');
+  if (Number.isNaN(timeout)) return reply.error('ERR timeout is not an integer or out of range');
+  if (timeout < 0) return reply.error('ERR timeout is negative');
   const writesOnly = args.count > 3 && args.isWord(3, 'WRITE');
-  if (args.count > 3 && !writesOnly && !args.isWord(3, 'ALL')) return reply.error(SYNTAX_ERROR);
+  if (args.count > 3 && !writesOnly && !args.isWord(3, 'ALL')) {
+    return reply.error('ERR CLIENT PAUSE mode must be WRITE or ALL');
+  }
   server.pauseClients(server.nowMs() + timeout, writesOnly);
   reply.ok();
+}
+
+/** Tracking is always off. */
+function trackingInfo({ reply }: Call): void {
+  reply.map(3);
+  reply.text('flags');
+  reply.set(1);
+  reply.text('off');
+  reply.text('redirect');
+  reply.integer(-1);
+  reply.text('prefixes');
+  reply.array(0);
 }
 
 function onOff(call: Call, index: number, set: (on: boolean) => void): void {
@@ -211,6 +234,12 @@ const SUBCOMMANDS: readonly CommandSpec[] = [
   ),
   sub('GETREDIR', 2, '6.0.0', 'Returns the client ID to which tracking notifications are redirected.', ({ reply }) =>
     reply.integer(-1),
+  ),
+  sub('TRACKINGINFO', 2, '6.2.0', 'Returns information about server-assisted client-side caching.', trackingInfo),
+  sub('CACHING', 3, '6.0.0', 'Instructs the server whether to track the keys of the next request.', ({ reply }) =>
+    reply.error(
+      'ERR CLIENT CACHING can be called only when the client is in tracking mode with OPTIN or OPTOUT mode enabled',
+    ),
   ),
   {
     ...sub('TRACKING', -3, '6.0.0', 'Controls server-assisted client-side caching.', ({ args, reply }) => {

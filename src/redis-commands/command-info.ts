@@ -8,11 +8,11 @@ import { SYNTAX_ERROR } from './texts.ts';
 /** Flags of ours that Redis does not print. */
 const INTERNAL: readonly CommandFlag[] = ['not_queued', 'hidden'];
 
-const isShown = (spec: CommandSpec): boolean => !spec.flags.includes('hidden');
-const nameOf = (spec: CommandSpec): string => spec.name.toLowerCase().replace(' ', '|');
+export const isShown = (spec: CommandSpec): boolean => !spec.flags.includes('hidden');
+export const nameOf = (spec: CommandSpec): string => spec.name.toLowerCase().replace(' ', '|');
 
 function replyInfo(reply: Reply, spec: CommandSpec | undefined): void {
-  if (spec === undefined) return reply.nilArray();
+  if (spec === undefined) return reply.nil();
   const flags = spec.flags.filter((flag) => !INTERNAL.includes(flag));
   reply.array(10);
   reply.text(nameOf(spec));
@@ -25,10 +25,10 @@ function replyInfo(reply: Reply, spec: CommandSpec | undefined): void {
   const categories = categoriesOf(spec);
   reply.set(categories.length);
   for (const category of categories) reply.simple(category);
-  reply.array(0);
+  reply.set(0);
   replyKeySpecs(reply, spec);
   const subcommands = spec.subcommands ?? [];
-  reply.array(subcommands.length);
+  reply.set(subcommands.length);
   for (const subcommand of subcommands) replyInfo(reply, subcommand);
 }
 
@@ -64,7 +64,7 @@ function replyKeySpecs(reply: Reply, spec: CommandSpec): void {
 }
 
 /** ACL categories, from group and flags. */
-function categoriesOf(spec: CommandSpec): readonly string[] {
+export function categoriesOf(spec: CommandSpec): readonly string[] {
   const groups: Partial<Record<CommandSpec['group'], string>> = {
     generic: 'keyspace',
     transactions: 'transaction',

@@ -1,6 +1,6 @@
 /** CONFIG: the settings that tools and clients look at. Settings of the database itself belong to crdb-cli. */
 import { NO_KEYS, type Call, type CommandSpec } from './spec.ts';
-import { wrongArity } from './texts.ts';
+import { SYNTAX_ERROR } from './texts.ts';
 
 function get({ args, reply, server }: Call): void {
   const found = new Map<string, string>();
@@ -15,7 +15,7 @@ function get({ args, reply, server }: Call): void {
 }
 
 function set({ args, reply, server }: Call): void {
-  if (args.count % 2 !== 0) return reply.error(wrongArity('config|set'));
+  if (args.count % 2 !== 0) return reply.error(SYNTAX_ERROR);
   for (let i = 2; i < args.count; i += 2) {
     const problem = server.settings.set(args.string(i).toLowerCase(), args.string(i + 1));
     if (problem !== null) return reply.error(problem);

@@ -2,7 +2,6 @@
 import { REDIS_VERSION } from './connection.ts';
 import { parseInteger } from './parse-number.ts';
 import { NO_KEYS, type Call, type CommandFlag, type CommandSpec } from './spec.ts';
-import { NOT_AN_INTEGER } from './texts.ts';
 
 const SLOWLOG_DEFAULT_COUNT = 10;
 
@@ -22,8 +21,7 @@ function slowlogGet({ args, reply, server }: Call): void {
   let count = SLOWLOG_DEFAULT_COUNT;
   if (args.count > 2) {
     count = parseInteger(args, 2);
-    if (Number.isNaN(count)) return reply.error(NOT_AN_INTEGER);
-    if (count < -1) return reply.error('ERR count should be greater than or equal to -1');
+    if (Number.isNaN(count) || count < -1) return reply.error('ERR count should be greater than or equal to -1');
     if (count === -1) count = Infinity;
   }
   const entries = server.slowlog.list(count);
@@ -116,40 +114,30 @@ export const SERVER_COMMANDS: readonly CommandSpec[] = [
   container('LATENCY', '2.8.13', 'A container for latency diagnostics commands.', [
     spec('LATENCY LATEST', 2, '2.8.13', 'Returns the latest latency samples for all events.', replyEmptyArray, ADMIN),
     spec('LATENCY HISTORY', 3, '2.8.13', 'Returns timestamp-latency samples for an event.', replyEmptyArray, ADMIN),
+    {
+      ...spec(
+        'LATENCY HISTOGRAM',
+        -2,
+        '7.0.0',
+        'Returns the cumulative distribution of latencies of commands.',
+        ({ reply }) => reply.map(0),
+        ADMIN,
+      ),
+      deviation: 'Latencies are not recorded.',
+    },
     spec('LATENCY RESET', -2, '2.8.13', 'Resets the latency data.', ({ reply }) => reply.integer(0), ADMIN),
   ]),
-  container('ACL', '6.0.0', 'A container for access list commands.', [
-    spec(
-      'ACL WHOAMI',
-      2,
-      '6.0.0',
-      'Returns the authenticated username of the current connection.',
-      ({ reply, session }) => reply.text(session.user),
-      ['noscript', 'loading', 'stale'],
-    ),
-    spec(
-      'ACL USERS',
-      2,
-      '6.0.0',
-      'Lists all ACL users.',
-      ({ reply }) => {
-        reply.array(1);
-        reply.text('default');
-      },
-      ADMIN,
-    ),
-    spec(
-      'ACL LIST',
-      2,
-      '6.0.0',
-      'Dumps the effective rules in ACL file format.',
-      ({ reply, server }) => {
-        reply.array(1);
-        reply.text(`user default on ${server.needsPassword ? '' : 'nopass '}~* &* +@all`);
-      },
-      ADMIN,
-    ),
-  ]),
+  spec(
+    'MONITOR',
+    1,
+    '1.0.0',
+    'Listens for all requests received by the server in real-time.',
+    ({ reply, server, session }) => {
+      reply.ok();
+      server.addMonitor(session);
+    },
+    ['admin', 'noscript', 'loading', 'stale'],
+  ),
   refused('SHUTDOWN', -1, '1.0.0', 'Stops the server.', 'instances are stopped with: crdb-cli node stop'),
   refused(
     'REPLICAOF',

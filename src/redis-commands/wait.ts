@@ -9,10 +9,10 @@ import { NO_KEYS, type Call, type CommandSpec } from './spec.ts';
 import { NOT_AN_INTEGER } from './texts.ts';
 
 /** A count or a timeout; NaN: an error was replied. */
-function readCount(call: Call, index: number, negative: string): number {
+function readCount(call: Call, index: number, negative: string, notANumber = NOT_AN_INTEGER): number {
   const value = parseInteger(call.args, index);
   if (Number.isNaN(value)) {
-    call.reply.error(NOT_AN_INTEGER);
+    call.reply.error(notANumber);
     return NaN;
   }
   if (value < 0) {
@@ -21,6 +21,9 @@ function readCount(call: Call, index: number, negative: string): number {
   }
   return value;
 }
+
+const readTimeout = (call: Call, index: number): number =>
+  readCount(call, index, 'ERR timeout is negative', 'ERR timeout is not an integer or out of range');
 
 /** Blocks the session until `count` instances have its latest write, or the time is over; replies either way. */
 function waitFor(
@@ -70,7 +73,7 @@ function waitFor(
 function wait(call: Call): void {
   const count = readCount(call, 1, 'ERR value is out of range, must be positive');
   if (Number.isNaN(count)) return;
-  const timeoutMs = readCount(call, 2, 'ERR timeout is negative');
+  const timeoutMs = readTimeout(call, 2);
   if (Number.isNaN(timeoutMs)) return;
   waitFor(call, { count, timeoutMs, durable: false, local: false }, (reply, _local, acked) => reply.integer(acked));
 }
@@ -81,7 +84,7 @@ function waitAof(call: Call): void {
   if (local > 1) return call.reply.error('ERR value is out of range, must be between 0 and 1');
   const count = readCount(call, 2, 'ERR value is out of range, must be positive');
   if (Number.isNaN(count)) return;
-  const timeoutMs = readCount(call, 3, 'ERR timeout is negative');
+  const timeoutMs = readTimeout(call, 3);
   if (Number.isNaN(timeoutMs)) return;
   waitFor(call, { count, timeoutMs, durable: true, local: local === 1 }, (reply, isLocal, acked) => {
     reply.array(2);

@@ -36,7 +36,6 @@ export class ClientConnection implements Session {
   name = '';
   libraryName = '';
   libraryVersion = '';
-  protocol: 2 | 3 = 2;
   transaction: Transaction | null = null;
   isExecuting = false;
   watchedKeys: WatchedKey[] = [];
@@ -56,6 +55,7 @@ export class ClientConnection implements Session {
   /** What came of a request that is not whole, or may not run yet. */
   readonly #input = new Input();
   #user = '';
+  #protocol: 2 | 3 = 2;
   #stop = 0;
   #cancelBlock: ((how: 'gone' | 'timeout' | 'error') => void) | null = null;
   #isReadingPaused = false;
@@ -85,6 +85,16 @@ export class ClientConnection implements Session {
     this.#user = user;
     if (user === '') this.#input.distrust();
     else this.#input.trust();
+  }
+
+  get protocol(): 2 | 3 {
+    return this.#protocol;
+  }
+
+  /** Holds from the next byte of the reply on. */
+  set protocol(protocol: 2 | 3) {
+    this.#protocol = protocol;
+    if (this.#server.current === this) this.#server.reply.protocol = protocol;
   }
 
   get remote(): string {
@@ -275,7 +285,6 @@ export class ClientConnection implements Session {
     this.replyMode = 'on';
     this.noEvict = false;
     this.user = this.#server.needsPassword ? '' : USER.default;
-    this.#server.reply.protocol = 2;
   }
 
   #onClose(): void {

@@ -50,6 +50,8 @@ export class Dispatcher {
   wrote = false;
   /** Until then no command (or no write) of a client runs, ms since 1970; 0: they do. */
   pausedUntilMs = 0;
+  /** The disk takes the log more slowly than clients write it: writes wait. */
+  logIsBehind = false;
   pausesWritesOnly = false;
   readonly #database: Database;
   readonly #clock: Clock;
@@ -133,7 +135,6 @@ export class Dispatcher {
     this.#commit(session);
     if (reply.errorCount !== this.#errorCount) this.#countErrors(entry);
     if (session.replyMode !== 'on') this.#applyReplyMode(session, before);
-    if (session.protocol !== reply.protocol) reply.protocol = session.protocol;
   }
 
   /** Also after an exception: what the command had done by then is done and encoded, and peers must hear of it. */
@@ -265,10 +266,11 @@ export class Dispatcher {
   }
 
   #mustWait(session: ClientConnection, entry: TableEntry): boolean {
-    if (!this.#database.writesHeld && this.pausedUntilMs === 0) return false;
+    const held = this.#database.writesHeld || this.logIsBehind;
+    if (!held && this.pausedUntilMs === 0) return false;
     if (session.user === USER.control || session.user === USER.replication) return false;
     const writes = entry.isWrite || (entry.spec.name === 'EXEC' && hasQueued(session, 'write'));
-    if (this.#database.writesHeld && writes) return true;
+    if (held && writes) return true;
     if (this.pausedUntilMs === 0 || this.#database.nowMs >= this.pausedUntilMs) return false;
     return writes || entry.spec.name === 'PUBLISH' || entry.spec.name === 'SPUBLISH' || !this.pausesWritesOnly;
   }

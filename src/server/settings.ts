@@ -68,7 +68,8 @@ export class Settings implements SettingsPort {
       this.#inert.set(name, value);
       return null;
     }
-    for (const [known] of this.#all()) {
+    for (const [known, current] of this.#all()) {
+      if (known === name && current === value) return null;
       if (known === name)
         return failed(name, value, `can't set immutable config: it belongs to the database; see crdb-cli`);
     }
