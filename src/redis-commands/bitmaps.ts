@@ -78,9 +78,11 @@ function bitcount(call: Call): void {
   }
   const start = parseInteger(args, 2);
   const end = parseInteger(args, 3);
-  // Redis looks at this before it looks at the unit.
-  if (start < 0 && end < 0 && start > end) {
-    reply.integer(0);
+  const isReversed = start < 0 && end < 0 && start > end;
+  // Redis looks at these before it looks at the unit.
+  if (Number.isNaN(start) || Number.isNaN(end) || isReversed) {
+    if (isReversed) reply.integer(0);
+    else reply.error(NOT_AN_INTEGER);
     return;
   }
   const range = readBitRangeOrReply(call, 2, 3, args.count === 5 ? 4 : 0, value.length);

@@ -43,8 +43,9 @@ export function readBitRangeOrReply(
   let start = parseInteger(args, startIndex);
   let end = endIndex === 0 ? -1 : parseInteger(args, endIndex);
   const isBits = unitIndex !== 0 && args.isWord(unitIndex, 'BIT');
-  if (Number.isNaN(start) || Number.isNaN(end) || (!isBits && !isByteUnit(args, unitIndex))) {
-    reply.error(Number.isNaN(start) || Number.isNaN(end) ? NOT_AN_INTEGER : SYNTAX_ERROR);
+  const isBadUnit = !isBits && unitIndex !== 0 && !args.isWord(unitIndex, 'BYTE');
+  if (Number.isNaN(start) || Number.isNaN(end) || isBadUnit) {
+    reply.error(Number.isNaN(start) || !isBadUnit ? NOT_AN_INTEGER : SYNTAX_ERROR);
     return null;
   }
   const total = isBits ? byteCount * 8 : byteCount;
@@ -57,5 +58,3 @@ export function readBitRangeOrReply(
   RANGE.last = isEmpty ? -1 : isBits ? end : end * 8 + 7;
   return RANGE;
 }
-
-const isByteUnit = (args: Args, unitIndex: number): boolean => unitIndex === 0 || args.isWord(unitIndex, 'BYTE');

@@ -25,12 +25,14 @@ export class Client {
   /** Runs one command and returns the bytes of its reply, one char per byte. */
   run(...words: Word[]): string {
     const args = makeArgs(words);
-    const spec = this.#commands.get(args.latin1(0).toUpperCase());
-    if (spec === undefined) throw new Error(`no command ${args.latin1(0)}`);
+    const command = this.#commands.get(args.latin1(0).toUpperCase());
+    if (command === undefined) throw new Error(`no command ${args.latin1(0)}`);
+    const subcommand = args.count > 1 ? `${command.name} ${args.latin1(1).toUpperCase()}` : '';
+    const spec = command.subcommands?.find(({ name }) => name === subcommand) ?? command;
     const { database, reply } = this;
     const fits = spec.arity > 0 ? args.count === spec.arity : args.count >= -spec.arity;
     if (fits) spec.run({ database, args, reply, session: NO_SESSION, server: NO_SERVER });
-    else reply.error(`ERR wrong number of arguments for '${spec.name.toLowerCase()}' command`);
+    else reply.error(`ERR wrong number of arguments for '${spec.name.toLowerCase().replace(' ', '|')}' command`);
     database.commit();
     const text = reply.peek().toString('latin1');
     reply.truncate();

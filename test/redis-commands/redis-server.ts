@@ -1,13 +1,33 @@
 /** A real redis-server for differential tests: on a socket file of its own, without persistence, gone with the suite. */
-import { spawn, type ChildProcess } from 'node:child_process';
+import { spawn, spawnSync, type ChildProcess } from 'node:child_process';
 import { mkdtempSync, rmSync } from 'node:fs';
 import { connect, type Socket } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { describe, it } from '@jest/globals';
 import { countReplies } from './raw-reply.ts';
 
 const START_DEADLINE_MS = 10_000;
 const RETRY_MS = 20;
+
+/** A suite that needs redis-server. Where there is none it fails under CI and is skipped, loudly, elsewhere. */
+export function describeWithRedis(name: string, suite: () => void): void {
+  const isInstalled = spawnSync('redis-server', ['--version']).status === 0;
+  if (isInstalled) {
+    describe(name, suite);
+    return;
+  }
+  if (process.env['CI'] === undefined) {
+    process.stderr.write(`SKIPPED, redis-server is not installed: ${name}\n`);
+    describe.skip(name, suite);
+    return;
+  }
+  describe(name, () => {
+    it('has a redis-server to compare with', () => {
+      throw new Error('redis-server is not installed: install Redis 7.0');
+    });
+  });
+}
 
 export class RedisServer {
   readonly #process: ChildProcess;
