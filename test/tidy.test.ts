@@ -41,7 +41,7 @@ const MAY_IMPORT: Record<string, { readonly values: readonly string[]; readonly 
 };
 
 /** Folders of which only these files may be imported from outside. */
-const ONLY_FILES: Record<string, readonly string[]> = { instance: ['config.ts'] };
+const ONLY_FILES: Record<string, readonly string[]> = { instance: ['config.ts', 'node-flags.ts'] };
 
 /** Programs of their own: they compose, so they may import the real host. */
 const PROGRAMS: readonly string[] = ['src/storage/repair.ts'];

@@ -3,6 +3,7 @@
  * JavaScript; in a checkout that runs its sources, the child needs the loader that the parent has.
  */
 import { fileURLToPath } from 'node:url';
+import { INSTANCE_NODE_FLAGS } from '../instance/node-flags.ts';
 
 export interface Entry {
   /** Flags of Node.js, before the script. */
@@ -11,11 +12,14 @@ export interface Entry {
 }
 
 const fromSources = import.meta.url.endsWith('.ts');
-const flags = fromSources ? ['--import', 'tsx'] : [];
+const loader = fromSources ? ['--import', 'tsx'] : [];
 
-export const nodeEntry = (): Entry => entryOf('./main');
-export const instanceEntry = (): Entry => entryOf('../instance/main');
+export const nodeEntry = (): Entry => entryOf('./main', []);
+export const instanceEntry = (): Entry => entryOf('../instance/main', INSTANCE_NODE_FLAGS);
 
-function entryOf(path: string): Entry {
-  return { flags, script: fileURLToPath(new URL(`${path}.${fromSources ? 'ts' : 'js'}`, import.meta.url)) };
+function entryOf(path: string, own: readonly string[]): Entry {
+  return {
+    flags: [...own, ...loader],
+    script: fileURLToPath(new URL(`${path}.${fromSources ? 'ts' : 'js'}`, import.meta.url)),
+  };
 }

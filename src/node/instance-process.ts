@@ -25,6 +25,9 @@ import { pollUntil } from './system.ts';
 /** Exit code of an instance that could not bind its port (src/instance/config.ts). */
 export const EXIT_PORT_IN_USE = 3;
 
+/** Signals that the process does not raise itself: its last words are about something else. */
+const FROM_OUTSIDE: readonly NodeJS.Signals[] = ['SIGKILL', 'SIGTERM', 'SIGINT', 'SIGHUP'];
+
 export interface ProcessExit {
   /** null when a signal ended it, or when it was not this process's child. */
   readonly code: number | null;
@@ -52,9 +55,11 @@ export async function startInstance(paths: DatabasePaths, entry: Entry): Promise
     child.once('error', (error) => resolve({ code: null, reason: `cannot be started: ${error.message}` }));
     child.once('exit', (code, signal) => {
       const how = signal === null ? `exit code ${code}` : `killed by ${signal}`;
-      void lastLine(paths, log.sizeBytes).then((line) =>
-        resolve({ code, reason: line === '' ? how : `${how}: ${line}` }),
-      );
+      if (signal !== null && FROM_OUTSIDE.includes(signal)) resolve({ code, reason: how });
+      else
+        void lastLine(paths, log.sizeBytes).then((line) =>
+          resolve({ code, reason: line === '' ? how : `${how}: ${line}` }),
+        );
     });
   });
   await log.close();
