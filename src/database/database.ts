@@ -41,7 +41,7 @@ export interface DatabaseOptions {
 }
 
 const KEY_SLOTS = 4;
-const LOG_CHUNK_BYTES = 1024 * 1024;
+const LOG_CHUNK_BYTES = 512 * 1024;
 
 export class Database {
   readonly origins = new OriginTable();

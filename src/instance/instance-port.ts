@@ -20,6 +20,7 @@ export function createInstancePort(
     enterTurn: () => engine.enterTurn(),
     wake: () => engine.wake(),
     replyAfterSync,
+    unwrittenBytes: () => log.unwrittenBytes,
     logEnd: () => log.endPosition,
     isDurable: (position) => position <= log.durablePosition,
     whenDurable: (position, fn) => log.whenDurable(position, fn),

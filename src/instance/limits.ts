@@ -14,5 +14,3 @@ export const HOUSEKEEPING_PERIOD_MS = 1000;
 export const COLLECT_KEYS = 5000;
 /** Buckets moved per expiry period while a table resizes and nobody writes. */
 export const RESIZE_BUCKETS = 2000;
-/** The log file counts as behind when so many bytes wait for it; writes are then held back. */
-export const UNWRITTEN_BYTES_MAX = 256 * 1024 * 1024;

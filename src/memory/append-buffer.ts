@@ -21,7 +21,7 @@ interface Chunk {
 }
 
 /** Dropped chunks kept to be filled again: a busy log then makes no garbage. */
-const SPARE_CHUNKS_MAX = 2;
+const SPARE_CHUNKS_MAX = 16;
 
 export class AppendBuffer {
   readonly #chunkBytes: number;

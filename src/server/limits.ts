@@ -22,3 +22,7 @@ export const SLOWLOG_WORD_CHARS = 128;
 export const DRAIN_MS = 500;
 /** Error codes that INFO errorstats counts; further ones are not told apart. */
 export const ERROR_CODES_MAX = 64;
+/** Writes wait while so many bytes of the log are in memory only. */
+export const LOG_UNWRITTEN_BYTES_MAX = 4 * 1024 * 1024;
+/** How often it is looked whether the disk has caught up, ms. */
+export const LOG_CHECK_MS = 1;

@@ -9,6 +9,8 @@ export interface InstancePort {
   wake(): void;
   /** Replies wait until what they answer is on disk. */
   readonly replyAfterSync: boolean;
+  /** Bytes of the log that only memory holds: the disk is behind. */
+  unwrittenBytes(): number;
   /** Where the log ends now. */
   logEnd(): number;
   isDurable(position: number): boolean;

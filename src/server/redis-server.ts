@@ -142,6 +142,15 @@ export class RedisServer implements ServerPort {
     if (!this.#dispatcher.wrote) return;
     this.#dispatcher.wrote = false;
     this.instance.wake();
+    if (!this.#dispatcher.logIsBehind && this.instance.unwrittenBytes() > limits.LOG_UNWRITTEN_BYTES_MAX)
+      this.#waitForLog();
+  }
+
+  /** Holds writes until the disk has caught up by half. */
+  #waitForLog(): void {
+    this.#dispatcher.logIsBehind = this.instance.unwrittenBytes() > limits.LOG_UNWRITTEN_BYTES_MAX / 2;
+    if (this.#dispatcher.logIsBehind) this.#clock.after(limits.LOG_CHECK_MS, () => this.#waitForLog());
+    else this.resumeHeld();
   }
 
   execute(session: ClientConnection, args: Args): typeof EXECUTED | typeof HELD {

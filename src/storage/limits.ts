@@ -7,7 +7,7 @@ export const GROUP_BYTES_MAX = 4 * 1024 * 1024;
 /** Distance between the positions at which the version vector is remembered: what a feed may have to skip when it starts. */
 export const CHECKPOINT_BYTES = 1024 * 1024;
 /** What stays in memory for feeds that are almost level, when there are files for the others. */
-export const MEMORY_WINDOW_BYTES = 8 * 1024 * 1024;
+export const MEMORY_WINDOW_BYTES = 2 * 1024 * 1024;
 /** The backlog when the configuration leaves it to the instance (0). */
 export const BACKLOG_BYTES = 64 * 1024 * 1024;
 /** A peer that lags more than this no longer keeps segments from being deleted: it will need a full sync. */
