@@ -14,12 +14,20 @@ interface ErrorKind {
 
 export const ERROR_KINDS = {
   invalid_request: { exitCode: 2, httpStatus: 400, hint: 'See the help of the command: crdb-cli help' },
-  unauthorized: { exitCode: 1, httpStatus: 401, hint: 'The credentials do not fit this node. See: crdb-cli node status' },
+  unauthorized: {
+    exitCode: 1,
+    httpStatus: 401,
+    hint: 'The credentials do not fit this node. See: crdb-cli node status',
+  },
   database_not_found: { exitCode: 1, httpStatus: 404, hint: 'See what exists: crdb-cli list' },
   instance_not_found: { exitCode: 1, httpStatus: 404, hint: 'See the instances: crdb-cli get DATABASE' },
   task_not_found: { exitCode: 1, httpStatus: 404, hint: 'Finished tasks are kept for 500 seconds.' },
   node_not_found: { exitCode: 1, httpStatus: 404, hint: 'See the nodes of this home: crdb-cli node status' },
-  database_exists: { exitCode: 5, httpStatus: 409, hint: 'Choose another name, or remove it first: crdb-cli delete NAME' },
+  database_exists: {
+    exitCode: 5,
+    httpStatus: 409,
+    hint: 'Choose another name, or remove it first: crdb-cli delete NAME',
+  },
   port_in_use: { exitCode: 1, httpStatus: 409, hint: 'Leave --port away to have a free one chosen.' },
   node_unreachable: { exitCode: 4, httpStatus: 503, hint: 'See the nodes: crdb-cli node status' },
   node_already_running: { exitCode: 1, httpStatus: 409, hint: 'See: crdb-cli node status' },

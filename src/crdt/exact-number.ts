@@ -13,6 +13,8 @@ export type ExactNumber = number | Big;
 Big.PE = 1_000_000;
 Big.NE = -1_000_000;
 
+/** Digits after the point that Redis prints at most. */
+const DECIMALS_SHOWN = 17;
 const INT64_MAX = new Big('9223372036854775807');
 const INT64_MIN = new Big('-9223372036854775808');
 const SAFE_MAX = new Big(Number.MAX_SAFE_INTEGER);
@@ -42,6 +44,11 @@ export const isInteger = (value: ExactNumber): boolean => typeof value === 'numb
 
 export const formatExact = (value: ExactNumber): string =>
   typeof value === 'number' ? String(value) : value.toFixed();
+
+/** Rounded to the decimals that Redis prints (`%.17Lf`), half to even. */
+export function roundDecimals(value: ExactNumber): ExactNumber {
+  return typeof value === 'number' ? value : normalize(value.round(DECIMALS_SHOWN, Big.roundHalfEven));
+}
 
 /** Text that `formatExact` or an integer parser made. */
 export function parseExact(text: string): ExactNumber {

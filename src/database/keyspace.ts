@@ -8,7 +8,15 @@
  */
 import { Cells, CELL, CELL_KEY_OFFSET, FLAG, TAG } from '../crdt/cell.ts';
 import { ELEMENT_KEY_OFFSET, Elements } from '../crdt/element.ts';
-import { addExact, clampInt64, formatExact, readDecimal, readInteger, type ExactNumber } from '../crdt/exact-number.ts';
+import {
+  addExact,
+  clampInt64,
+  formatExact,
+  readDecimal,
+  readInteger,
+  roundDecimals,
+  type ExactNumber,
+} from '../crdt/exact-number.ts';
 import type { OriginTable } from '../crdt/version-vector.ts';
 import { Arena, SEGMENT_MASK, SEGMENT_SHIFT } from '../memory/arena.ts';
 import { ByteMap, MAP_BYTES } from '../memory/byte-map.ts';
@@ -129,7 +137,7 @@ export class Keyspace {
       base = readInteger(bytes, start, length) ?? readDecimal(bytes, start, length);
       if (base === null) return null;
     }
-    return this.attributes(cell) === 0 ? base : clampInt64(addExact(base, this.cells.counterSum(cell)));
+    return this.attributes(cell) === 0 ? base : clampInt64(roundDecimals(addExact(base, this.cells.counterSum(cell))));
   }
 
   /**

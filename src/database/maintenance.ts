@@ -13,7 +13,7 @@ import { TAG } from '../crdt/cell.ts';
 import type { VersionVector } from '../crdt/version-vector.ts';
 import type { Database } from './database.ts';
 import { SEGMENT_SHIFT } from '../memory/arena.ts';
-import { KeyRef, TYPE } from './key-ref.ts';
+import { KeyRef } from './key-ref.ts';
 
 /** Keys sampled per expiry step; as long as a quarter of them was due, the caller should step again. */
 export const EXPIRY_SAMPLE_KEYS = 20;
@@ -116,21 +116,20 @@ export class Maintenance {
     const { keyspace } = this.#database;
     const { containers } = keyspace;
     keyspace.preImages?.key(record);
-    this.#collectCell(record, stable, keyspace.typeOf(record) === TYPE.none);
+    this.#collectCell(record, stable);
     const ref = keyspace.refer(this.#ref, record);
     const hash = containers.hash(record);
     containers.eachField(hash, (field) => {
       if (keyspace.attributes(field) === 0) return;
       keyspace.preImages?.field(record, field);
-      const isOrphan = !keyspace.cells.hasRegister(field) && !keyspace.cells.hasCounter(field);
-      this.#collectCell(field, stable, isOrphan);
+      this.#collectCell(field, stable);
       keyspace.settleField(ref, hash, field);
     });
     keyspace.dropEmptyContainers(record);
     keyspace.settle(ref);
   }
 
-  #collectCell(cell: number, stable: VersionVector, isOrphan: boolean): void {
+  #collectCell(cell: number, stable: VersionVector): void {
     const { cells } = this.#database.keyspace;
     if (cells.dropStableCounters(cell, stable)) this.#residueSeen = true;
     const first = cells.attribute(cell, TAG.expiry);

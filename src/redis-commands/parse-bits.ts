@@ -1,6 +1,5 @@
 /** Where bits are, among arguments: offsets of SETBIT, GETBIT and BITFIELD, ranges in bytes or bits of BITCOUNT and BITPOS. */
 import { readInteger } from '../crdt/exact-number.ts';
-import type { Args } from '../resp/args.ts';
 import { STRING_BYTES_MAX } from './limits.ts';
 import { parseInteger } from './parse-number.ts';
 import type { Call } from './spec.ts';

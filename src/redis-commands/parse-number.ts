@@ -3,7 +3,7 @@
  * decimals as strtold takes them, hexadecimal ones excepted.
  */
 import Big from 'big.js';
-import { isInteger, readDecimal, readInteger, type ExactNumber } from '../crdt/exact-number.ts';
+import { isInteger, readDecimal, readInteger, roundDecimals, type ExactNumber } from '../crdt/exact-number.ts';
 import type { Args } from '../resp/args.ts';
 import type { Reply } from '../resp/reply.ts';
 
@@ -23,11 +23,13 @@ export function parseInteger(args: Args, index: number): number {
   return value === null ? NaN : value.toNumber();
 }
 
-/** A decimal to add: null: not a number; Infinity (of either sign): infinite. */
+/**
+ * A decimal to add, without the digits that Redis would never show. null: not a number; Infinity (for either sign): infinite.
+ */
 export function parseDecimal(args: Args, index: number): ExactNumber | null {
   const value = readDecimal(args.bytes, args.starts[index]!, args.lengths[index]!);
   if (value === null) return isInfinite(args.bytes, args.starts[index]!, args.lengths[index]!) ? Infinity : null;
-  return isTooLarge(value) ? null : value;
+  return isTooLarge(value) ? null : roundDecimals(value);
 }
 
 /** Whether the text says that it is infinite: a number for Redis, but none that can be added to. */

@@ -1,7 +1,17 @@
 import { existsSync, readdirSync, readFileSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from '@jest/globals';
-import { createOn, eventually, freePort, isListening, processRuns, requestFor, taskEnd, TestNodes } from './nodes.ts';
+import {
+  createOn,
+  eventually,
+  freePort,
+  holdPortBehindFree,
+  isListening,
+  processRuns,
+  requestFor,
+  taskEnd,
+  TestNodes,
+} from './nodes.ts';
 
 let nodes: TestNodes;
 beforeEach(() => {
@@ -87,8 +97,7 @@ describe('creating a database', () => {
 
   it('names a port that is taken, and leaves nothing', async () => {
     const all = [await nodes.start('eu'), await nodes.start('us')];
-    const guid = await createOn([all[1]!], 'first');
-    const taken = endpointPort((await all[1]!.client.getDatabase(guid)).instances[0]!.endpoint);
+    const { port: taken, release } = await holdPortBehindFree();
     const { client } = all[0]!;
     const ended = await taskEnd(client, await client.createDatabase(requestFor('orders', all, taken - 1)));
     expect(ended).toMatchObject({ status: 'failed', errors: [{ cluster_name: 'us', error_code: 'port_in_use' }] });
@@ -96,6 +105,7 @@ describe('creating a database', () => {
     expect(await client.listDatabases()).toEqual([]);
     expect(readdirSync(join(nodes.home, 'nodes', 'eu', 'databases'))).toEqual([]);
     expect(await isListening(`127.0.0.1:${taken - 1}`)).toBe(false);
+    await release();
   });
 
   it('takes everything back when the instance of one cluster does not start', async () => {

@@ -116,6 +116,19 @@ export function freePort(): Promise<number> {
   });
 }
 
+/** Listens on a port whose predecessor is free. */
+export async function holdPortBehindFree(): Promise<{ readonly port: number; release(): Promise<void> }> {
+  for (;;) {
+    const before = await freePort();
+    const server = createServer();
+    const holds = await new Promise<boolean>((resolve) => {
+      server.once('error', () => resolve(false));
+      server.listen(before + 1, '127.0.0.1', () => resolve(true));
+    });
+    if (holds) return { port: before + 1, release: () => new Promise((resolve) => server.close(() => resolve())) };
+  }
+}
+
 export function isListening(endpoint: string): Promise<boolean> {
   const [host, port] = endpoint.split(':');
   return new Promise((resolve) => {

@@ -55,7 +55,9 @@ describe('The reply writer', () => {
     const lengths = [0, 1, 47, 48, 49, 1000, 300_000, 2_000_000];
     for (const length of lengths) reply.bulk(Buffer.alloc(length + 3, 'z'), 3, length);
     decoder.push(reply.peek());
-    for (const length of lengths) expect(decoder.next()).toEqual(Buffer.alloc(length, 'z'));
+    for (const length of lengths) {
+      expect(Buffer.alloc(length, 'z').equals(decoder.next() as Buffer)).toBe(true);
+    }
     reply.truncate();
     reply.ok();
     expect(reply.peek().toString()).toBe('+OK\r\n');

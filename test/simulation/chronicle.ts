@@ -122,10 +122,14 @@ export class DatabaseWatcher {
     this.#vector = vectorOf(database);
   }
 
+  get hasNews(): boolean {
+    return this.#position < this.#database.log.end;
+  }
+
   /** Reads what came into the log since the last call, and checks the rules. */
   watch(): void {
-    const { log, hlc } = this.#database;
-    while (this.#position < log.end) this.#readFrame();
+    const { hlc } = this.#database;
+    while (this.hasNews) this.#readFrame();
     if (hlc < this.#hlc)
       throw new InvariantError(`${this.#name}: the hybrid clock went back from ${this.#hlc} to ${hlc}`);
     this.#hlc = hlc;

@@ -92,6 +92,11 @@ export class SimulatedNode {
     else this.machine.loseCurrent();
   }
 
+  /** There is something in the log that has not been read. */
+  get hasNews(): boolean {
+    return this.#watcher?.hasNews ?? false;
+  }
+
   /** Reads the log and notes what is durable: often, and before anything drastic. */
   watch(): void {
     if (this.instance === null) return;

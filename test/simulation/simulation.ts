@@ -118,7 +118,7 @@ export class Simulation {
     this.world.note(40, () => 'storm');
     this.#storming = true;
     this.#faults.begin();
-    await this.world.run(this.world.nowMs + durationMs);
+    await this.#run(durationMs);
     this.#faults.end();
     this.#storming = false;
   }
@@ -131,7 +131,7 @@ export class Simulation {
     while (this.world.nowMs - levelSinceMs < LEVEL_MS || !this.#isLevel()) {
       if (this.world.nowMs > deadlineMs) throw new DivergenceError(this.#describeStandstill());
       for (const node of this.#nodes) if (node.state === 'down') node.start();
-      await this.world.run(this.world.nowMs + 500);
+      await this.#run(500);
       if (!this.#isLevel()) levelSinceMs = Infinity;
       else if (levelSinceMs === Infinity) levelSinceMs = this.world.nowMs;
     }
@@ -190,6 +190,14 @@ export class Simulation {
   }
 
   // ---------------------------------------------------------------- watching
+
+  /** Logs are read after every event: the chronicle must see a batch in its author's log before it sees what builds on it elsewhere. */
+  async #run(durationMs: number): Promise<void> {
+    await this.world.run(this.world.nowMs + durationMs, () => {
+      for (const node of this.#nodes) if (node.hasNews) node.watch();
+      return false;
+    });
+  }
 
   #watchForEver(): void {
     this.world.schedule(WATCH_PERIOD_MS, 'watch', () => {
