@@ -1,7 +1,7 @@
 /**
  * One client: its input until it is a whole request, its replies until they have left, and its session.
  *
- *   readable -> parse in the shared buffer -> execute each request -> one write
+ *   readable -> parse in the shared buffer -> execute each request -> replies queued, written at the end of the event loop's turn
  *
  * A request that has not arrived whole is kept in the client's `Input`, sized by what has come. Replies go out in order; under
  * `appendfsync-always` they wait for the log position behind them. Requests stop being executed while one of them blocks, may not run now, or
@@ -137,6 +137,7 @@ export class ClientConnection implements Session {
   #onData(count: number): void {
     if (this.#isClosing) return;
     const { parser } = this.#server;
+    if (this.#outbox.waitingBytes > limits.REPLY_WAITING_BYTES_MAX) this.#stop |= STOP.full;
     if (this.#stop !== 0) {
       this.#input.append(parser.readArea, 0, count);
       if (this.#input.length > limits.READ_AHEAD_BYTES_MAX) this.#pauseReading();
@@ -146,13 +147,13 @@ export class ClientConnection implements Session {
   }
 
   #execute(count: number): void {
-    const { parser, reply } = this.#server;
-    this.#server.beginTurn(this, count);
-    parser.begin(this.#input, count);
+    const server = this.#server;
+    if (this.#outbox.hasPushes) server.flush();
+    server.beginTurn(this, count);
+    server.parser.begin(this.#input, count);
     this.#run();
-    this.#server.endTurn();
-    if (reply.length > 0) this.#outbox.take(reply);
-    if (this.#isClosing) this.#outbox.end();
+    server.endTurn(this.#outbox);
+    if (this.#isClosing) this.#end();
   }
 
   /** Executes whole requests until they end, or one must wait. */
@@ -179,7 +180,8 @@ export class ClientConnection implements Session {
 
   /** A request asked for much: what follows it waits until the client has read. */
   #flushEarly(): void {
-    this.#outbox.take(this.#server.reply);
+    this.#server.replies.add(this.#outbox);
+    this.#server.replies.flush();
     if (this.#outbox.waitingBytes > limits.REPLY_WAITING_BYTES_MAX) this.#stop |= STOP.full;
   }
 
@@ -268,7 +270,13 @@ export class ClientConnection implements Session {
 
   closeAfterReply(): void {
     this.#isClosing = true;
-    if (this.#server.current !== this) this.#outbox.end();
+    if (this.#server.current !== this) this.#end();
+  }
+
+  /** Closes after what was replied has left. */
+  #end(): void {
+    this.#server.flush();
+    this.#outbox.end();
   }
 
   kill(): void {
@@ -303,10 +311,11 @@ export class ClientConnection implements Session {
   }
 
   #handOver(request: string): void {
-    const { parser, reply, instance } = this.#server;
+    const { parser, replies, instance } = this.#server;
     const rest = parser.takeRest();
     parser.end();
-    if (reply.length > 0) this.#outbox.take(reply);
+    replies.add(this.#outbox);
+    replies.flush();
     this.#server.onClosed(this);
     this.#isClosed = true;
     instance.acceptFeed(new FeedConnection(this.#socket, parser.readArea), request, rest);

@@ -1,9 +1,8 @@
 /**
  * What is on its way to one client: replies and pushed messages, in order.
  *
- * Nearly always the kernel takes a turn's replies at once, and the writer's buffer is used again. Under `appendfsync-always`, what was replied
- * after a write waits until the log position behind that write is on disk, and everything later waits behind it. Pushed messages are
- * gathered until the end of the turn.
+ * Under `appendfsync-always`, what was replied after a write waits until the log position behind that write is on disk, and everything later waits
+ * behind it. Pushed messages are gathered until the end of the turn.
  *
  * Invariants: bytes leave in the order in which they were taken; nothing that answers a write leaves before that write is durable.
  */
@@ -47,20 +46,21 @@ export class Outbox {
     if (this.#instance.replyAfterSync) this.#writePosition = this.#instance.logEnd();
   }
 
-  /** Takes all that the writer holds. */
-  take(writer: ReplyWriter): void {
-    if (this.#pushBytes > 0) this.flushPushes();
+  /** Replies leave. Returns whether the bytes may be used again; otherwise they must never change. */
+  send(bytes: Buffer): boolean {
     if (this.#instance.replyAfterSync && this.#mustWait()) {
-      this.#wait(Buffer.from(writer.peek()));
-      writer.truncate();
-    } else if (this.#socket.write(writer.peek()) === 0) {
-      writer.truncate();
-    } else {
-      writer.surrender();
+      this.#wait(Buffer.from(bytes));
+      return true;
     }
+    return this.#socket.write(bytes) === 0;
   }
 
-  /** Takes a message that is not a reply; it leaves with `flushPushes`, or before the next reply. */
+  /** Messages wait for `flushPushes`. */
+  get hasPushes(): boolean {
+    return this.#pushBytes > 0;
+  }
+
+  /** Takes a message that is not a reply; it leaves with `flushPushes`. */
   push(writer: ReplyWriter): void {
     const bytes = Buffer.from(writer.peek());
     writer.truncate();

@@ -1,8 +1,9 @@
 /**
  * The Redis endpoint of an instance: its connections, and what commands may ask of the process.
  *
- * One object per process stands for everything that commands share: parser, reply writer, dispatcher. A readable event is a turn: the clock is
- * read once, requests are executed in order, the log is woken once, one write per connection goes out.
+ * One object per process stands for everything that commands share: parser, reply writer, dispatcher. A readable event is a client's turn: the
+ * clock is read once, requests are executed in order, the log is woken once. When the event loop has served all that was readable, replies and
+ * pushed messages leave, one write per connection.
  *
  * Invariant: within a turn `current` is the connection whose requests run; no other connection's requests run then.
  */
@@ -19,7 +20,9 @@ import { ClientConnection, type EXECUTED, type HELD } from './client-connection.
 import { Dispatcher } from './dispatcher.ts';
 import * as limits from './limits.ts';
 import type { Credentials, InstancePort } from './ports.ts';
+import type { Outbox } from './outbox.ts';
 import { PubSubHub } from './pubsub-hub.ts';
+import { ReplyQueue } from './reply-queue.ts';
 import { describeServer, formatInfo, type ServerStats } from './server-info.ts';
 import { Settings, type FixedSettings } from './settings.ts';
 import { SlowLog } from './slow-log.ts';
@@ -39,6 +42,7 @@ const MAX_CLIENTS = Buffer.from('-ERR max number of clients reached\r\n');
 export class RedisServer implements ServerPort {
   readonly parser: RequestParser;
   readonly reply = new ReplyWriter();
+  readonly replies = new ReplyQueue(this.reply);
   /** For bytes pushed to other connections than the current one. */
   readonly pushWriter = new ReplyWriter();
   readonly table: CommandTable;
@@ -52,9 +56,13 @@ export class RedisServer implements ServerPort {
   readonly #clock: Clock;
   readonly #options: RedisServerOptions;
   readonly #connections = new Map<number, ClientConnection>();
-  /** Messages wait for them to the end of the turn. */
+  /** Messages wait for them to the end of the event loop's turn. */
   readonly #toFlush = new Set<ClientConnection>();
-  readonly #flushAll = (): void => this.#flushPushes();
+  #flushIsArmed = false;
+  readonly #flushAtEnd = (): void => {
+    this.#flushIsArmed = false;
+    this.flush();
+  };
   #credentials: Credentials;
   #nextId = 1;
   #stats: ServerStats;
@@ -136,9 +144,10 @@ export class RedisServer implements ServerPort {
     connection.lastCommandMs = this.#database.nowMs;
   }
 
-  endTurn(): void {
+  endTurn(outbox: Outbox): void {
     this.current = null;
-    if (this.#toFlush.size > 0) this.#flushPushes();
+    this.replies.add(outbox);
+    if (!this.replies.isEmpty) this.#armFlush();
     if (!this.#dispatcher.wrote) return;
     this.#dispatcher.wrote = false;
     this.instance.wake();
@@ -157,13 +166,22 @@ export class RedisServer implements ServerPort {
     return this.#dispatcher.execute(session, args);
   }
 
-  /** Messages for that connection leave when the turn ends. */
+  /** Messages for that connection leave at the end of the event loop's turn. */
   flushLater(connection: ClientConnection): void {
-    if (this.current === null && this.#toFlush.size === 0) this.#clock.soon(this.#flushAll);
     this.#toFlush.add(connection);
+    this.#armFlush();
   }
 
-  #flushPushes(): void {
+  #armFlush(): void {
+    if (this.#flushIsArmed) return;
+    this.#flushIsArmed = true;
+    this.#clock.soon(this.#flushAtEnd);
+  }
+
+  /** Replies and messages leave now. Never within a client's turn: what it has replied is not complete. */
+  flush(): void {
+    this.replies.flush();
+    if (this.#toFlush.size === 0) return;
     for (const connection of this.#toFlush) connection.flush();
     this.#toFlush.clear();
   }
@@ -255,8 +273,15 @@ export class RedisServer implements ServerPort {
       this.#clock.soon(() => this.resumeHeld());
       return;
     }
-    this.#clock.after(Math.max(1, untilMs - this.#clock.nowMs()), () => {
-      if (this.#clock.nowMs() < dispatcher.pausedUntilMs) return;
+    this.#endPauseLater();
+  }
+
+  /** The timer runs by another clock than the pause is measured by, and the pause may have been prolonged: looked at again until it is over. */
+  #endPauseLater(): void {
+    const dispatcher = this.#dispatcher;
+    this.#clock.after(Math.max(1, dispatcher.pausedUntilMs - this.#clock.nowMs()), () => {
+      if (dispatcher.pausedUntilMs === 0) return;
+      if (this.#clock.nowMs() < dispatcher.pausedUntilMs) return this.#endPauseLater();
       dispatcher.pausedUntilMs = 0;
       this.resumeHeld();
     });

@@ -7,8 +7,8 @@
  *   floor .. [segment files ............................. durable .. written] .. end
  *                                  [append buffer .......................... end]
  *
- * Commits are gathered: `wake` after a commit only arms one timer; the flush seals what was committed since the last one and writes
- * it. Without a log file (persistence `snapshot` or `disabled`) there are no seals and no segments, and the buffer, cut at the
+ * Commits are gathered: `wake` after a commit only arms one timer. The flush that follows lets feeds read on, seals what was committed since the
+ * last write and writes it, if enough has come together or waited long enough; otherwise the timer is armed again. Without a log file (persistence `snapshot` or `disabled`) there are no seals and no segments, and the buffer, cut at the
  * backlog's size, is all there is.
  *
  * Invariants: floor[o] .. vector[o] of every origin stands in the retained log; nothing before `durablePosition` is ever lost; feeds see
@@ -97,6 +97,7 @@ export class Log {
   #snapshotVector: VersionVector;
   #flushArmed = false;
   #flushAgain = false;
+  #groupWrittenMs = -Infinity;
   #state: 'open' | 'closing' | 'failed' = 'open';
   #failure: Error | null = null;
   #idleWaiters: (() => void)[] = [];
@@ -208,7 +209,7 @@ export class Log {
     if (this.#flushArmed) return;
     this.#flushArmed = true;
     if (this.#always) this.#options.clock.soon(this.#flush);
-    else this.#options.clock.after(limits.FLUSH_DELAY_MS, this.#flush);
+    else this.#options.clock.after(limits.PUBLISH_DELAY_MS, this.#flush);
   }
 
   /** Calls `fn` once everything before `position` is durable; at once when it is. Never after the disk has failed. */
@@ -313,13 +314,21 @@ export class Log {
       this.#trimMemory();
     } else if (this.#writer.busy) {
       this.#flushAgain = true;
-    } else {
+    } else if (this.#always || this.#hasGathered()) {
       this.#writeGroup();
+    } else {
+      this.wake();
     }
     if (!this.#always) this.onPublishable();
   };
 
+  #hasGathered(): boolean {
+    if (this.#buffer.end - this.#sealer.sealedPosition >= limits.GATHER_BYTES) return true;
+    return this.#options.clock.monotonicMs() - this.#groupWrittenMs >= limits.GATHER_MS;
+  }
+
   #writeGroup(): void {
+    this.#groupWrittenMs = this.#options.clock.monotonicMs();
     this.#sealer.seal(this.#writer!.durablePosition);
     if (this.#sealer.segmentBytes >= this.#segmentBytes) this.#beginSegment();
     this.#writer!.write(this.#sealer.sealedPosition);

@@ -94,8 +94,8 @@ describe('A transaction', () => {
   });
 
   it('does nothing when a watched key has run out of time', async () => {
-    await talk(['set a 1 px 20', 'OK'], ['watch a', 'OK'], ['multi', 'OK'], ['ping', 'QUEUED']);
-    const until = Date.now() + 25;
+    await talk(['set a 1 px 500', 'OK'], ['watch a', 'OK'], ['multi', 'OK'], ['ping', 'QUEUED']);
+    const until = Date.now() + 505;
     await eventually(() => Date.now() > until, 'the time to live is over');
     await talk(['exec', null]);
   });

@@ -24,7 +24,7 @@ describe('positions', () => {
     const [writes, syncs] = [disk.writes, disk.syncs];
     for (let i = 0; i < 10; i++) instance.commit(1, Buffer.from(`value ${i}`));
     expect(log.unwrittenBytes).toBeGreaterThan(0);
-    await clock.pass(2);
+    await clock.pass(6);
     expect(disk.writes - writes).toBe(1);
     expect(log.writtenPosition).toBe(log.endPosition);
     expect(log.durablePosition).toBeLessThan(log.endPosition);
@@ -40,7 +40,7 @@ describe('positions', () => {
     let woken = 0;
     log.onPublishable = () => woken++;
     for (let i = 0; i < 10; i++) instance.commit(1, Buffer.from('x'));
-    await clock.pass(2);
+    await clock.pass(6);
     expect(woken).toBe(1);
   });
 
@@ -139,7 +139,7 @@ describe('segments', () => {
     const frames: Buffer[] = [];
     for (let i = 0; i < 40; i++) {
       frames.push(instance.commit(1 + (i % 3), Buffer.alloc(50, i)));
-      await clock.pass(2);
+      await clock.pass(6);
     }
     const files = disk.names('/data').filter((name) => name.startsWith('log-'));
     expect(files.length).toBeGreaterThan(4);
@@ -176,7 +176,7 @@ describe('segments', () => {
     const fill = async (count: number) => {
       for (let i = 0; i < count; i++) {
         instance.commit(1, Buffer.alloc(100));
-        await clock.pass(2);
+        await clock.pass(6);
       }
       await clock.pass(1_000);
     };
@@ -204,7 +204,7 @@ describe('segments', () => {
     const { clock, instance, log } = await start({ segmentBytes: 1_000, backlogBytesMax: 1_000, memoryWindowBytes: 0 });
     for (let i = 0; i < 200; i++) {
       instance.commit(1, Buffer.alloc(100));
-      await clock.pass(2);
+      await clock.pass(6);
     }
     const reading = log.read(0, 100);
     await log.snapshotTaken(log.markSnapshot(), instance.vector);
@@ -219,7 +219,7 @@ describe('where a feed starts', () => {
     for (let i = 0; i < 100; i++) {
       instance.commit(1 + (i % 2), Buffer.alloc(60));
       vectors.push(instance.vector.clone());
-      await clock.pass(2);
+      await clock.pass(6);
     }
     for (const have of vectors) {
       const location = log.locate(have, [0]);
@@ -245,7 +245,7 @@ describe('where a feed starts', () => {
     instance.vector.raiseAll(snapshotVector);
     log.noteMerge({ file: '', vectorBefore, snapshotVector });
     instance.commit(2, Buffer.from('y'));
-    await clock.pass(2);
+    await clock.pass(6);
     expect(log.locate(before, [other])).toEqual({ missing: { origin: other, have: 0, floor: 50 } });
     expect(log.locate(before, [0])).toEqual({ position: 0 });
     expect(log.locate(snapshotVector, [0, other])).toHaveProperty('position');
@@ -257,7 +257,7 @@ describe('without a log file', () => {
     const { disk, clock, instance, log } = await start({ persistence: { kind }, backlogBytesMax: 3 << 20 });
     for (let i = 0; i < 100; i++) {
       instance.commit(1, Buffer.alloc(100_000));
-      await clock.pass(2);
+      await clock.pass(6);
     }
     expect(disk.names('/data')).toEqual(['manifest.json']);
     expect(log.durablePosition).toBe(log.endPosition);

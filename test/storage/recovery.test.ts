@@ -49,7 +49,7 @@ describe('recovery', () => {
       expect(recovery.keepsGeneration).toBe(round > 0);
       for (let i = 0; i < 20; i++) {
         frames.push(toy.commit(1 + (i % 2), Buffer.alloc(i * 3, i)));
-        if (i % 3 === 0) await clock.pass(2);
+        if (i % 3 === 0) await clock.pass(6);
       }
       await log.close();
       disk = disk.afterCrash();
@@ -75,7 +75,7 @@ describe('recovery', () => {
       await clock.pass(1_500);
       intact = toy.log!.writtenPosition;
       for (let i = 0; i < 3; i++) toy.commit(2, Buffer.alloc(20, i));
-      await clock.pass(2);
+      await clock.pass(6);
     });
     const unsynced = disk.bytesOf(newest(disk)).length - intact;
     expect(unsynced).toBeGreaterThan(100);
@@ -143,10 +143,10 @@ describe('recovery', () => {
       await clock.pass(1_100);
       synced = toy.log!.durablePosition;
       toy.commit(1, Buffer.from('lost'));
-      await clock.pass(2);
+      await clock.pass(6);
       firstEnd = toy.log!.writtenPosition;
       toy.commit(1, Buffer.from('written, but behind a hole'));
-      await clock.pass(2);
+      await clock.pass(6);
     });
     disk.bytesOf(newest(disk)).fill(0, synced, firstEnd);
     const { toy, recovery } = await restart(disk);
@@ -290,7 +290,7 @@ describe('snapshots', () => {
       const frames: Buffer[] = [];
       for (let i = 0; i < count; i++) {
         frames.push(toy.commit(1, Buffer.alloc(40, i)));
-        await clock.pass(2);
+        await clock.pass(6);
       }
       return frames;
     };
