@@ -14,7 +14,7 @@ export const BACKLOG_BYTES = 64 * 1024 * 1024;
 export const RETAIN_BYTES_MAX = 1024 * 1024 * 1024;
 
 /** How long commits are gathered before feeds send them, unless every one waits for the disk. */
-export const PUBLISH_DELAY_MS = 1;
+export const PUBLISH_DELAY_MS = 2;
 /**
  * How long they are gathered before they are written, unless so many bytes have come together: each write is a hand-off to another thread. What is
  * gathered is lost when the process is killed; every-second durability promises no more than its last fsync anyway.
