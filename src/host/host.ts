@@ -60,7 +60,9 @@ export interface Disk {
 /** A byte stream to another process. After `close` or a failure `onClose` is called exactly once. */
 export interface Connection {
   readonly remote: string;
-  /** Queues the bytes, which must not change until written. Returns false when the sender should wait for `onDrain`. */
+  /** Bytes that the system has not taken yet. At 0 what was written may be used again; until then it must not change. */
+  readonly waitingBytes: number;
+  /** Returns false when the sender should wait for `onDrain`. */
   write(bytes: Uint8Array): boolean;
   /** Stop and go on reading: back-pressure. */
   pause(): void;

@@ -34,6 +34,10 @@ class TcpConnection implements Connection {
     socket.once('close', () => this.onClose(this.#error));
   }
 
+  get waitingBytes(): number {
+    return this.#socket.writableLength;
+  }
+
   write(bytes: Uint8Array): boolean {
     return this.#socket.destroyed ? true : this.#socket.write(bytes);
   }

@@ -4,8 +4,8 @@
  * The batch encoder writes at its end, the log file is written from it, feeds to peers read from it: encode once, use the
  * same bytes everywhere. Old chunks are dropped by `trimBefore`; a reader that needs older bytes goes to the file.
  *
- * Why chunks: appending never copies what is there, a slice that was handed out stays valid for as long as somebody holds it, and a
- * single reservation is always contiguous (a reservation larger than a chunk gets a chunk of its own).
+ * Why chunks: appending never copies what is there, a chunk that is trimmed is filled again later, so a busy log makes no garbage, and a single
+ * reservation is always contiguous (a reservation larger than a chunk gets a chunk of its own).
  *
  * Invariant: bytes at positions below `end` never change after `commit`, except through `patch` by the writer that reserved them
  * before it commits.
@@ -16,11 +16,9 @@ interface Chunk {
   readonly start: number;
   readonly bytes: Buffer;
   used: number;
-  /** A slice of it was given out: it must never be written to again. */
-  lent: boolean;
 }
 
-/** Dropped chunks kept to be filled again: a busy log then makes no garbage. */
+/** Trimmed chunks kept to be filled again. */
 const SPARE_CHUNKS_MAX = 16;
 
 export class AppendBuffer {
@@ -39,13 +37,13 @@ export class AppendBuffer {
     this.#chunkStart = options.start ?? 0;
     this.#end = this.#chunkStart;
     this.bytes = Buffer.allocUnsafeSlow(this.#chunkBytes);
-    this.#chunks.push({ start: this.#chunkStart, bytes: this.bytes, used: 0, lent: false });
+    this.#chunks.push({ start: this.#chunkStart, bytes: this.bytes, used: 0 });
   }
 
   /** Gives the first byte another position: recovery learns it only after the owner was built. Nothing may have been appended yet. */
   restartAt(position: number): void {
     assert(this.#end === this.start && this.offset === 0, 'an append buffer restarts only while it is empty');
-    this.#chunks[0] = { start: position, bytes: this.bytes, used: 0, lent: false };
+    this.#chunks[0] = { start: position, bytes: this.bytes, used: 0 };
     this.#chunkStart = position;
     this.#end = position;
   }
@@ -81,7 +79,7 @@ export class AppendBuffer {
     this.#chunkStart = this.#end;
     this.bytes = chunk;
     this.offset = pending;
-    this.#chunks.push({ start: this.#chunkStart, bytes: chunk, used: 0, lent: false });
+    this.#chunks.push({ start: this.#chunkStart, bytes: chunk, used: 0 });
   }
 
   /** Offset in `bytes` of the first uncommitted byte. Changes with `reserve`. */
@@ -108,16 +106,9 @@ export class AppendBuffer {
   }
 
   /**
-   * Committed bytes from `position`, at most `bytesMax` and never across a chunk; null if they are no longer held. They stay as they are for as
-   * long as somebody holds them.
+   * Committed bytes from `position`, at most `bytesMax` and never across a chunk; null if they are no longer held. They stay as they are
+   * until `trimBefore` passes them.
    */
-  slice(position: number, bytesMax: number): Buffer | null {
-    if (position < this.start || position > this.#end) return null;
-    this.#chunkAt(position).lent = true;
-    return this.view(position, bytesMax);
-  }
-
-  /** The same for a caller that is done with the bytes before it lets them be trimmed. */
   view(position: number, bytesMax: number): Buffer | null {
     if (position < this.start || position > this.#end) return null;
     const chunk = this.#chunkAt(position);
@@ -131,9 +122,8 @@ export class AppendBuffer {
     let count = 0;
     while (count < this.#chunks.length - 1 && this.#chunks[count + 1]!.start <= position) count++;
     if (count === 0) return;
-    for (const { bytes, lent } of this.#chunks.splice(0, count)) {
-      const isUsual = bytes.length === this.#chunkBytes;
-      if (isUsual && !lent && this.#spare.length < SPARE_CHUNKS_MAX) this.#spare.push(bytes);
+    for (const { bytes } of this.#chunks.splice(0, count)) {
+      if (bytes.length === this.#chunkBytes && this.#spare.length < SPARE_CHUNKS_MAX) this.#spare.push(bytes);
     }
   }
 

@@ -299,6 +299,10 @@ export class FeedDriver implements LogStreamOwner {
     return !this.#isBlocked && this.machine.stage === 'streaming';
   }
 
+  get waitingBytes(): number {
+    return this.#connection.waitingBytes;
+  }
+
   write(bytes: Uint8Array): void {
     if (!this.#connection.write(bytes)) this.#isBlocked = true;
   }

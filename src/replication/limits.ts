@@ -50,8 +50,6 @@ export const REPLICATION_LIMITS = {
   feedReadBytes: 256 * KIB,
   /** Serving side: bytes per pump and feed, after which others get their turn. */
   feedPumpBytesMax: MIB,
-  /** Runs of frames below this are copied together into one write; longer ones are written where they lie. */
-  feedGatherBytesMax: 4 * KIB,
   /** Client messages that wait in a feed; more are dropped. */
   publishQueuedBytesMax: MIB,
 

@@ -25,6 +25,8 @@ export interface LogStreamOwner {
   readonly holder: string;
   /** False: the connection takes no more for now, or the stream is over. */
   mayWrite(): boolean;
+  /** Bytes that were written and are still in use. */
+  readonly waitingBytes: number;
   write(bytes: Uint8Array): void;
   /** Between two frames: others may be written. */
   onBoundary(): void;
@@ -43,7 +45,7 @@ export class LogStream {
   readonly #deps: LogStreamDependencies;
   readonly #owner: LogStreamOwner;
   readonly #walker: LogWalker;
-  readonly #gathered: Buffer;
+  #gathered: Buffer;
   #gatheredBytes = 0;
   #position = 0;
   #asked: ReadonlySet<number> = new Set();
@@ -169,23 +171,25 @@ export class LogStream {
     );
   }
 
-  /** Short runs are copied together, long ones are written where they lie. */
+  /** Runs are copied together: the log's own buffer will be written again. */
   readonly #sendRun = (bytes: Buffer, start: number, end: number): void => {
-    const length = end - start;
-    if (length > this.#deps.limits.feedGatherBytesMax) {
-      this.#flushGathered();
-      this.#owner.write(bytes.subarray(start, end));
-      return;
+    for (let at = start; at < end;) {
+      if (this.#gatheredBytes === this.#gathered.length) this.#flushGathered();
+      const count = bytes.copy(this.#gathered, this.#gatheredBytes, at, end);
+      this.#gatheredBytes += count;
+      at += count;
     }
-    if (this.#gatheredBytes + length > this.#gathered.length) this.#flushGathered();
-    bytes.copy(this.#gathered, this.#gatheredBytes, start, end);
-    this.#gatheredBytes += length;
   };
 
+  /** Nearly always the system takes everything at once, and the buffer is used again. */
   #flushGathered(): void {
     if (this.#gatheredBytes === 0) return;
-    this.#owner.write(Buffer.from(this.#gathered.subarray(0, this.#gatheredBytes)));
+    const owner = this.#owner;
+    const bytes = this.#gathered.subarray(0, this.#gatheredBytes);
     this.#gatheredBytes = 0;
+    if (owner.waitingBytes > 0) return owner.write(Buffer.from(bytes));
+    owner.write(bytes);
+    if (owner.waitingBytes > 0) this.#gathered = Buffer.allocUnsafeSlow(this.#deps.limits.feedReadBytes);
   }
 
   #listWanted(): void {

@@ -22,6 +22,10 @@ export class FeedConnection implements Connection {
     socket.resume();
   }
 
+  get waitingBytes(): number {
+    return this.#socket.waitingBytes;
+  }
+
   write(bytes: Uint8Array): boolean {
     return this.#socket.write(bytes) <= WAITING_BYTES_MAX;
   }

@@ -220,13 +220,14 @@ export class Log {
   }
 
   /**
-   * Bytes from `position` that may be sent, at most `bytesMax`, cut anywhere; empty at the end; null when they are no longer held.
+   * Bytes from `position` that may be sent, at most `bytesMax`, cut anywhere; empty at the end; null when they are no longer held. To be used, or
+   * copied, before anything else is done: the log's buffer will be written again.
    * A promise when they come from a file; it rejects when the file cannot be read.
    */
   read(position: number, bytesMax: number): Buffer | null | Promise<Buffer | null> {
     const available = this.publishPosition - position;
     if (available <= 0) return NOTHING;
-    const bytes = this.#buffer.slice(position, Math.min(bytesMax, available));
+    const bytes = this.#buffer.view(position, Math.min(bytesMax, available));
     if (bytes !== null || this.#segments === null) return bytes;
     return this.#segments.read(position, Math.min(bytesMax, this.#buffer.start - position));
   }

@@ -80,7 +80,7 @@ export class Node {
     const { log } = this.database;
     const frames: Buffer[] = [];
     for (let position = log.start; position < log.end;) {
-      const piece = log.slice(position, Infinity)!;
+      const piece = log.view(position, Infinity)!;
       for (let at = 0; at < piece.length;) {
         const length = readU32(piece, at) + 4;
         if (piece[at + 4] === FRAME.batch) frames.push(Buffer.from(piece.subarray(at, at + length)));

@@ -280,7 +280,7 @@ export class FakeLog implements LogPort {
   #start = 0;
 
   read(position: number, bytesMax: number): Buffer | null | Promise<Buffer | null> {
-    const slice = position < this.#start ? null : this.#database.log.slice(position, bytesMax);
+    const slice = position < this.#start ? null : this.#database.log.view(position, bytesMax);
     return this.readsAreSlow ? Promise.resolve(slice) : slice;
   }
 
@@ -329,7 +329,7 @@ export class FakeLog implements LogPort {
   #forEachBatch(from: number, to: number, visit: (index: number, seq: number, position: number) => void): void {
     const { log, origins } = this.#database;
     for (let position = from; position < to;) {
-      const slice = log.slice(position, 64 * 1024 * 1024)!;
+      const slice = log.view(position, 64 * 1024 * 1024)!;
       let at = 0;
       while (at < slice.length) {
         if (slice[at + 4] === FRAME.batch) {

@@ -155,10 +155,14 @@ export class FakeConnection implements Connection {
     return this.#isPaused;
   }
 
+  get waitingBytes(): number {
+    return this.#outboxBytes;
+  }
+
   write(bytes: Uint8Array): boolean {
     if (this.#isClosed || this.#isEnding) return true;
     this.bytesSent += bytes.length;
-    this.#outbox.push(bytes);
+    this.#outbox.push(Buffer.from(bytes));
     this.#outboxBytes += bytes.length;
     this.queuedBytesMax = Math.max(this.queuedBytesMax, this.#outboxBytes);
     this.#flow();

@@ -149,7 +149,7 @@ export class DatabaseWatcher {
 
   #readFrame(): void {
     const { log } = this.#database;
-    const piece = log.slice(this.#position, Infinity);
+    const piece = log.view(this.#position, Infinity);
     if (piece === null) throw new InvariantError(`${this.#name}: the log lost ${this.#position} before it was watched`);
     const length = 4 + readU32(piece, 0);
     const kind = piece[4]!;

@@ -302,7 +302,7 @@ export class EngineRun {
     replica.watcher.watch();
     const { log } = replica.database;
     while (replica.readPosition < log.end) {
-      const piece = log.slice(replica.readPosition, Infinity)!;
+      const piece = log.view(replica.readPosition, Infinity)!;
       const length = 4 + readU32(piece, 0);
       if (piece[4] === FRAME.batch) replica.frames.push(piece.subarray(0, length));
       replica.readPosition += length;

@@ -180,10 +180,11 @@ describe('the simulated network', () => {
     expect(closed.world.network.connectionCount).toBe(0);
   });
 
-  it('stops the run when a sender reuses bytes that it has just written', async () => {
+  it('stops the run when a sender reuses bytes that have not left', async () => {
     const { world, client } = await connectPair(8);
-    const bytes = Buffer.from('abc');
+    const bytes = Buffer.alloc(300 * 1024, 'a');
     client.write(bytes);
+    expect(client.waitingBytes).toBe(bytes.length);
     bytes[0] = 0;
     await expect(world.run(2000)).rejects.toThrow('bytes changed after write');
   });
