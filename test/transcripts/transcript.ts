@@ -14,7 +14,7 @@
  *   clock 2 -1h        the clock of instance 2 is set back, or forward with +
  *   memory 1 1kb       the memory limit of instance 1; 0kb: none
  *
- * A transcript ends with a sync. Replies without an order are printed in order (print-reply.ts).
+ * A transcript ends with a sync. Replies without an order are printed in order (print-reply.ts). `npm run transcripts:update` records them anew.
  */
 import { Instances } from './instances.ts';
 
