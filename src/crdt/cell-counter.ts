@@ -13,7 +13,7 @@
 import { SEGMENT_MASK, SEGMENT_SHIFT } from '../memory/arena.ts';
 import { TAG, type Dot } from './cell-record.ts';
 import { CellRegisters } from './cell-register.ts';
-import { addExact, formatExact, parseExact, subtractExact, type ExactNumber } from './exact-number.ts';
+import { addExact, fitsInt64, formatExact, parseExact, subtractExact, type ExactNumber } from './exact-number.ts';
 import type { VersionVector } from './version-vector.ts';
 
 const COUNTER_BYTES = 64;
@@ -59,6 +59,14 @@ export class CellCounters extends CellRegisters {
       sum = addExact(sum, subtractExact(this.#total(a), this.#cutTotal(a)));
     }
     return sum;
+  }
+
+  /** Whether what each origin added is a 64-bit integer. */
+  countersFitInt64(record: number): boolean {
+    for (let a = this.attribute(record, TAG.counter); a !== 0; a = this.nextAttribute(a, TAG.counter)) {
+      if (!fitsInt64(subtractExact(this.#total(a), this.#cutTotal(a)))) return false;
+    }
+    return true;
   }
 
   /**

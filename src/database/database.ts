@@ -229,6 +229,7 @@ export class Database {
     assert(!this.#merging && !this.writer.isOpen, 'one merge at a time, between batches');
     this.#merging = true;
     return new SnapshotMerger(this.keyspace, this.vector.clone(), {
+      onSlice: () => this.watches.touchAll(),
       onComplete: (header) => {
         this.#adopt(header);
         this.#merging = false;

@@ -34,6 +34,11 @@ export class KeyWatch {
     this.#keys.delete(watcher);
   }
 
+  /** Any key may have changed. */
+  touchAll(): void {
+    for (const watcher of this.#keys.keys()) watcher.dirty = true;
+  }
+
   touch(ref: KeyRef): void {
     const watchers = this.#watchers.get(ref.toString());
     if (watchers !== undefined) for (const watcher of watchers) watcher.dirty = true;

@@ -11,6 +11,7 @@ import { ELEMENT_KEY_OFFSET, Elements } from '../crdt/element.ts';
 import {
   addExact,
   clampInt64,
+  fitsInt64,
   formatExact,
   readDecimal,
   readInteger,
@@ -126,7 +127,10 @@ export class Keyspace {
     return value;
   }
 
-  /** The cell's visible number: its register (0 if absent) plus what was added. null: the register is not a number. */
+  /**
+   * The cell's visible number: its register (0 if absent) plus what was added. null: the register is not a number. A sum of 64-bit integers
+   * stops at their bounds; INCRBYFLOAT brings decimals and larger numbers, and those have none.
+   */
   readNumber(cell: number): ExactNumber | null {
     let base: ExactNumber | null = 0;
     if (this.cells.hasRegister(cell)) {
@@ -137,7 +141,10 @@ export class Keyspace {
       base = readInteger(bytes, start, length) ?? readDecimal(bytes, start, length);
       if (base === null) return null;
     }
-    return this.attributes(cell) === 0 ? base : clampInt64(roundDecimals(addExact(base, this.cells.counterSum(cell))));
+    if (this.attributes(cell) === 0) return base;
+    const sum = roundDecimals(addExact(base, this.cells.counterSum(cell)));
+    if (fitsInt64(sum) || !fitsInt64(base) || !this.cells.countersFitInt64(cell)) return sum;
+    return clampInt64(sum);
   }
 
   /**

@@ -6,7 +6,8 @@
  * and cut. While it runs no batch may be applied and no write accepted (`Database.writesHeld`), because the vector names what is here only when
  * the merge is complete; reads go on.
  *
- * Two passes in slices: the snapshot's records are joined and marked; then everything unmarked is what the snapshot lacks.
+ * Two passes in slices: the snapshot's records are joined and marked; then everything unmarked is what the snapshot lacks. Each slice may change any
+ * key, so it ends every WATCH.
  *
  * Invariant: when `step` has returned true, the state is the join, the vector covers both, and no record is marked.
  */
@@ -24,6 +25,8 @@ import {
 } from './snapshot-parser.ts';
 
 export interface MergeOutcome {
+  /** Called before a slice changes anything. */
+  readonly onSlice: () => void;
   /** Called when the join is complete, with the snapshot's header. */
   readonly onComplete: (header: SnapshotHeader) => void;
 }
@@ -32,6 +35,7 @@ export class SnapshotMerger implements SnapshotHandler {
   readonly #keyspace: Keyspace;
   readonly #local: VersionVector;
   readonly #parser: SnapshotParser;
+  readonly #onSlice: () => void;
   readonly #onComplete: (header: SnapshotHeader) => void;
   readonly #ref = new KeyRef();
   #header: SnapshotHeader | null = null;
@@ -42,6 +46,7 @@ export class SnapshotMerger implements SnapshotHandler {
     this.#keyspace = keyspace;
     this.#local = local;
     this.#parser = new SnapshotParser(keyspace.origins, this);
+    this.#onSlice = outcome.onSlice;
     this.#onComplete = outcome.onComplete;
   }
 
@@ -52,12 +57,14 @@ export class SnapshotMerger implements SnapshotHandler {
 
   /** Joins the next piece of the stream. Throws SnapshotFormatError. */
   feed(piece: Uint8Array): void {
+    this.#onSlice();
     this.#parser.feed(piece);
   }
 
   /** After the whole stream was fed: sweeps about `recordsMax` records. Returns true when the merge is complete. */
   step(recordsMax: number): boolean {
     if (!this.#parser.complete) return false;
+    this.#onSlice();
     const ks = this.#keyspace;
     let count = 0;
     do {

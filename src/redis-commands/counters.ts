@@ -4,7 +4,7 @@
  * They write increments, never values, so concurrent ones add up. The base of a counter is the string's register, as set by SET;
  * what is visible is their sum, exact for integers over the whole int64 and for decimals of any size.
  */
-import { addExact, fitsInt64, formatExact, isInteger, readInteger, type ExactNumber } from '../crdt/exact-number.ts';
+import { addExact, fitsInt64, formatExact, readInteger, type ExactNumber } from '../crdt/exact-number.ts';
 import { TYPE, type KeyRef } from '../database/key-ref.ts';
 import { isInfinite, isTooLarge, parseDecimal, parseExactInteger, replyExact } from './parse-number.ts';
 import { ONE_KEY, type Call, type CommandSpec } from './spec.ts';
@@ -40,7 +40,7 @@ function readCount(call: Call, key: KeyRef): ExactNumber | null {
   const { keyspace } = call.database;
   if (keyspace.attributes(key.record) !== 0 && keyspace.cells.hasCounter(key.record)) {
     const number = keyspace.readNumber(key.record);
-    return number !== null && isInteger(number) ? number : null;
+    return number !== null && fitsInt64(number) ? number : null;
   }
   const value = readValue(call, key);
   return readInteger(value.bytes, value.start, value.length);

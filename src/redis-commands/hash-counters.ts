@@ -4,7 +4,7 @@
  * Whether a field may be counted is judged by what a client sees, so that "1.0" is no integer although its value is one; the
  * reply is what a client sees afterwards, which differs from the plain sum only where a merge had passed the int64 bound.
  */
-import { addExact, fitsInt64, isInteger, readInteger, type ExactNumber } from '../crdt/exact-number.ts';
+import { addExact, fitsInt64, readInteger, type ExactNumber } from '../crdt/exact-number.ts';
 import { ValueRef } from '../database/keyspace.ts';
 import type { KeyRef } from '../database/key-ref.ts';
 import { clearHiddenField, findVisible, hashKeyForWrite, hashOf, replyValue } from './hash-access.ts';
@@ -41,7 +41,7 @@ function readVisibleInteger(call: Call, field: number): ExactNumber | null {
   const { keyspace } = call.database;
   if (keyspace.attributes(field) !== 0 && keyspace.cells.hasCounter(field)) {
     const number = keyspace.readNumber(field);
-    return number !== null && isInteger(number) ? number : null;
+    return number !== null && fitsInt64(number) ? number : null;
   }
   keyspace.readCell(field, value);
   return readInteger(value.bytes, value.start, value.length);

@@ -91,13 +91,14 @@ export class Node {
     return frames;
   }
 
-  /** Applies what it can of the frames, again and again until nothing more fits. */
-  receive(frames: readonly Buffer[]): void {
+  /** Applies what it can of the frames, again and again until nothing more fits. Returns those that depend on something missing. */
+  receive(frames: readonly Buffer[]): Buffer[] {
     let waiting = [...frames];
     for (let before = Infinity; waiting.length < before;) {
       before = waiting.length;
       waiting = waiting.filter((frame) => this.database.applyBatch(frame, 0, frame.length) === 'early');
     }
+    return waiting;
   }
 
   /** Pulls a full sync from another node, in pieces of the given size. */

@@ -2,7 +2,7 @@
 import net from 'node:net';
 import { createRealHost } from '../../src/host/real-host.ts';
 import { listenTcp, type TcpListener } from '../../src/host/tcp-listener.ts';
-import type { Connection } from '../../src/host/host.ts';
+import type { Clock, Connection } from '../../src/host/host.ts';
 import { Database } from '../../src/database/database.ts';
 import { ReplyDecoder, ReplyError, type Decoded } from '../../src/resp/decode.ts';
 import { RequestParser } from '../../src/resp/parser.ts';
@@ -27,10 +27,12 @@ export interface EndpointOptions {
   readonly password?: string;
   readonly clientsMax?: number;
   readonly replyAfterSync?: boolean;
+  readonly database?: Database;
+  readonly clock?: Clock;
 }
 
 export class Endpoint {
-  readonly database: Database = makeDatabase(1);
+  readonly database: Database;
   readonly parser = new RequestParser();
   readonly logLines: string[] = [];
   readonly published: string[] = [];
@@ -48,8 +50,8 @@ export class Endpoint {
   #listener: TcpListener | null = null;
 
   constructor(options: EndpointOptions = {}) {
-    const { clock } = createRealHost();
-    const { database } = this;
+    const { clock = createRealHost().clock, database = makeDatabase(1) } = options;
+    this.database = database;
     this.instance = {
       enterTurn: () => database.setTime(clock.nowMs()),
       wake: () => void this.wakes++,

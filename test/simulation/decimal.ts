@@ -33,6 +33,9 @@ export function add(a: Decimal, b: Decimal): Decimal {
 
 export const negate = (a: Decimal): Decimal => ({ digits: -a.digits, scale: a.scale });
 
+export const fitsInt64 = ({ digits, scale }: Decimal): boolean =>
+  scale === 0 && digits <= INT64_MAX && digits >= INT64_MIN;
+
 /** An integer beyond the signed 64-bit range becomes the bound that it passed. */
 export function clamp(value: Decimal): Decimal {
   if (value.scale > 0) return value;

@@ -13,7 +13,7 @@
  * Invariant: the items kept are those that no batch taken so far has observed and removed.
  */
 import { dotName, type Batch, type Context, type Effect } from './batch-decoder.ts';
-import { add, clamp, formatDecimal, negate, readDecimal, ZERO, type Decimal } from './decimal.ts';
+import { add, clamp, fitsInt64, formatDecimal, negate, readDecimal, ZERO, type Decimal } from './decimal.ts';
 
 interface Item {
   readonly batch: Batch;
@@ -206,7 +206,13 @@ function valueOf(cell: Cell): string {
   if (cell.increments.length === 0) return top!.value;
   const base = top === null ? ZERO : readDecimal(top.value);
   if (base === null) return top!.value;
-  return formatDecimal(clamp(cell.increments.reduce((sum, { change }) => add(sum, change), base)));
+  const parts = new Map<Batch['origin'], Decimal>();
+  for (const { batch, change } of cell.increments) {
+    parts.set(batch.origin, add(parts.get(batch.origin) ?? ZERO, change));
+  }
+  const all = [base, ...parts.values()];
+  const sum = all.reduce(add);
+  return formatDecimal(all.every(fitsInt64) ? clamp(sum) : sum);
 }
 
 /** The longest; none said: there is none. */
