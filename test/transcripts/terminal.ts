@@ -11,17 +11,20 @@ export class Terminal implements ServerSocket {
   onData: (count: number) => void = () => {};
   onDrain: () => void = () => {};
   onClose: () => void = () => {};
-  readonly #readArea: Buffer;
+  readonly #endpoint: Endpoint;
   readonly #decoder = new ReplyDecoder();
 
   constructor(name: string, endpoint: Endpoint) {
     this.remote = name;
-    this.#readArea = endpoint.parser.readArea;
+    this.#endpoint = endpoint;
     endpoint.server.accept(this);
   }
 
+  /** One turn of the event loop: the line arrives, and what is to be told to anybody leaves. */
   type(line: string): void {
-    this.onData(this.#readArea.write(`${line}\r\n`));
+    const { parser, server } = this.#endpoint;
+    this.onData(parser.readArea.write(`${line}\r\n`));
+    server.flush();
   }
 
   /** All replies and messages that have come since the last call. */
