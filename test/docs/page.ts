@@ -106,6 +106,7 @@ function shapeOf(line: string): string {
   return line
     .replace(/\b[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}\b/g, 'GUID')
     .replace(/\b[0-9a-f]{40}\b/g, 'ID')
+    .replace(/\/\S+(?=\/nodes\/)/g, 'HOME')
     .replace(/\b(?=[0-9a-f]*\d)[0-9a-f]{6}\b/g, 'N')
     .replace(/\b\d+ min \d+ s\b|\b[\d.]+ (ms|s)\b/g, 'TIME')
     .replace(/\d+/g, 'N')

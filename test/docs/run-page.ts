@@ -7,7 +7,7 @@
  *
  * Afterwards nothing that the page has started is left, whether it succeeded or not.
  */
-import { chmodSync, existsSync, mkdirSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
+import { chmodSync, existsSync, mkdirSync, readdirSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
 import { createServer } from 'node:net';
 import { dirname, join } from 'node:path';
 import { signalProcess } from '../../src/node/process-identity.ts';
@@ -96,10 +96,11 @@ function environmentOf(home: CliHome, folder: string): Record<string, string> {
   const bin = join(folder, 'bin');
   mkdirSync(bin);
   const programs = {
-    'crdb-cli': `exec '${process.execPath}' '${RUN}' "$@"`,
     npx: `[ "$1" = crdb-cli ] || exit 127\nshift\nexec crdb-cli "$@"`,
     'redis-cli': `exec '${findProgram('redis-cli')}' -e "$@"`,
   };
+  // As npm installs it: the program's place can be told from the link.
+  symlinkSync(RUN, join(bin, 'crdb-cli'));
   for (const [program, script] of Object.entries(programs)) {
     writeFileSync(join(bin, program), `#!/bin/sh\n${script}\n`);
     chmodSync(join(bin, program), 0o755);
