@@ -80,7 +80,7 @@ function instanceText(instance: InstanceSyncDocument, style: Style): string {
     stateText(link, style),
     `${link.lag_operations}`,
     link.lag_ms === null ? 'never level' : durationText(link.lag_ms),
-    link.last_sync === null ? 'none' : `${link.last_sync.kind}: ${link.last_sync.reason}`,
+    link.last_sync?.reason ?? 'none',
     link.backlog_covered === null ? 'unknown' : link.backlog_covered ? 'covered' : 'not covered',
   ]);
   const lines = table(['FROM', 'STATE', 'LAG OPS', 'LAG TIME', 'LAST SYNC', 'BACKLOG'], rows, style);

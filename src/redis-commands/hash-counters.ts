@@ -97,7 +97,7 @@ export const HASH_COUNTER_COMMANDS = [
     arity: 4,
     flags: ['write', 'denyoom', 'fast'],
     keys: ONE_KEY,
-    deviation: 'Decimals are exact, so that concurrent increments add up: no rounding to 17 digits.',
+    deviation: 'Decimals are summed exactly, so that concurrent increments add up, and shown with 17 decimals at most.',
     run: hincrbyfloat,
   },
 ] as const satisfies readonly CommandSpec[];

@@ -156,7 +156,7 @@ export class FakeControlPlane implements ControlPlane {
         .map((peer) => ({
           ...{ from: peer.id, cluster: peer.cluster.name, endpoint: peer.endpoint, lag_operations: 0, lag_ms: 0 },
           state: this.paused.has(`${own.id}<${peer.id}`) ? 'paused' : this.linkState,
-          last_sync: { kind: 'partial', reason: 'offset 7 is in the backlog', at: '2026-01-01T00:00:00.000Z' },
+          last_sync: { kind: 'partial', reason: 'partial: offset 7 is in the backlog', at: '2026-01-01T00:00:00.000Z' },
           ...{ backlog_covered: true, last_error: null, replication_id: null, offset: 7 },
         })),
     };

@@ -75,7 +75,8 @@ function startCommand(args: readonly string[], { cwd, home }: { readonly cwd: st
   return execa(process.execPath, [RUN, ...args], { reject: false, timeout: COMMAND_MS_MAX, cwd, env, stdin: 'ignore' });
 }
 
-function processesOf(path: string): number[] {
+/** Processes with this home in their command line. */
+export function processesOf(path: string): number[] {
   return readdirSync('/proc')
     .filter((name) => /^\d+$/.test(name) && Number(name) !== process.pid)
     .filter((pid) => commandLine(pid).includes(path))
