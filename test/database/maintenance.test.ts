@@ -59,4 +59,21 @@ describe('Maintenance', () => {
     maintenance.expireStep((instance) => instance === 1);
     expect(a.database.keyspace.keyMaps.count(a.database.keyspace.keys)).toBe(0);
   });
+
+  it('removes the time to live of a field that lost its value once it is over, and with it the last of the hash', () => {
+    const [a, b] = [new Node(1, 1), new Node(2, 2)];
+    a.setField('h', 'f', 'v');
+    a.database.commit();
+    exchangeAll([a, b]);
+    a.database.writer.expireField(a.key('h'), Buffer.from('f'), 0, 1, START_MS + 100);
+    a.database.commit();
+    b.removeField('h', 'f');
+    b.database.commit();
+    exchangeAll([a, b]);
+    expect(a.database.keyCount).toBe(0);
+    a.database.setTime(START_MS + 101);
+    new Maintenance(a.database).expireStep((instance) => instance === 1);
+    exchangeAll([a, b]);
+    for (const { database } of [a, b]) expect(database.keyspace.keyMaps.count(database.keyspace.keys)).toBe(0);
+  });
 });
