@@ -151,6 +151,7 @@ export class Keyspace {
     this.#countVisible(record, ref.type !== TYPE.none);
     const expiry = this.attributes(record) === 0 ? -1 : this.cells.expiry(record);
     this.expiries.set(ref.hash, ref.bytes, ref.start, ref.length, expiry === Infinity ? -1 : expiry);
+    if (expiry === Infinity) this.hasResidue = true;
     if (ref.type !== TYPE.none) return;
     if (this.attributes(record) !== 0) {
       this.hasResidue = true;
@@ -184,6 +185,7 @@ export class Keyspace {
   /** A time to live that lost its value counts too: it has to be removed when it is over. */
   #countVolatile(ref: KeyRef, hash: number, field: number): void {
     const expiry = this.cells.expiry(field);
+    if (expiry === Infinity) this.hasResidue = true;
     const isVolatile = expiry >= 0 && expiry !== Infinity;
     if (isVolatile) this.fieldExpiries.lower(ref.hash, ref.bytes, ref.start, ref.length, expiry);
     if (isVolatile === ((this.cells.flags(field) & FLAG.volatile) !== 0)) return;
