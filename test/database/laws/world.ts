@@ -9,13 +9,12 @@ import { encodeVersionVector, readVersionVector } from '../../../src/crdt/versio
 import { Database } from '../../../src/database/database.ts';
 import { Maintenance } from '../../../src/database/maintenance.ts';
 import { Acks } from '../../../src/replication/acks.ts';
-import { FRAME, readU32 } from '../../../src/crdt/frame.ts';
 import { Chronicle, DatabaseWatcher, vectorOf } from '../../simulation/chronicle.ts';
 import type { Context } from '../../simulation/batch-decoder.ts';
 import { compareWithOracle } from '../../simulation/compare.ts';
 import { Oracle } from '../../simulation/oracle.ts';
 import { readVisible } from '../../simulation/read-visible.ts';
-import { seededRandom, START_MS } from '../cluster.ts';
+import { framesOf, receive, seededRandom, START_MS } from '../cluster.ts';
 import { auditKeyspace } from './audit.ts';
 import { describeState, takeSnapshot } from './state.ts';
 import { bulkArbitrary, describeWrite, perform, writeArbitrary, type Write } from './writes.ts';
@@ -117,37 +116,6 @@ export class Replica {
     this.acks = acks;
   }
 
-  /** All BATCH frames in its log. */
-  frames(): Buffer[] {
-    const { log } = this.database;
-    const frames: Buffer[] = [];
-    for (let position = log.start; position < log.end;) {
-      const piece = log.slice(position, Infinity)!;
-      for (let at = 0; at < piece.length;) {
-        const length = readU32(piece, at) + 4;
-        if (piece[at + 4] === FRAME.batch) frames.push(piece.subarray(at, at + length));
-        at += length;
-      }
-      position += piece.length;
-    }
-    return frames;
-  }
-
-  /** Applies what it can of the frames, again and again until nothing more fits. */
-  receive(frames: readonly Buffer[]): boolean {
-    let moved = false;
-    let waiting = [...frames];
-    for (let before = Infinity; waiting.length < before;) {
-      before = waiting.length;
-      waiting = waiting.filter((frame) => {
-        const outcome = this.database.applyBatch(frame, 0, frame.length);
-        moved ||= outcome === 'applied';
-        return outcome === 'early';
-      });
-    }
-    return moved;
-  }
-
   merge(snapshot: Buffer): void {
     this.watcher.noteMerge();
     const merger = this.database.beginMerge();
@@ -188,7 +156,7 @@ export class World {
         perform(database, step.writes);
         return;
       case 'deliver': {
-        const frames = this.#at(step.from).frames();
+        const frames = framesOf(this.#at(step.from).database);
         if (step.reversed) frames.reverse();
         let left = step.count;
         for (const frame of frames) {
@@ -275,7 +243,8 @@ export class World {
     for (let moved = true; moved;) {
       moved = false;
       for (const replica of this.replicas) {
-        for (const other of this.replicas) if (other !== replica && replica.receive(other.frames())) moved = true;
+        for (const other of this.replicas)
+          if (other !== replica && receive(replica.database, framesOf(other.database))) moved = true;
         this.#check(replica);
       }
       if (moved || this.#isLevel()) continue;
