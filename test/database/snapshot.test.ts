@@ -3,9 +3,11 @@ import { describe, expect, it } from '@jest/globals';
 import fc from 'fast-check';
 import { OriginTable } from '../../src/crdt/version-vector.ts';
 import { Database } from '../../src/database/database.ts';
+import { Maintenance } from '../../src/database/maintenance.ts';
 import { SnapshotFormatError, SnapshotParser } from '../../src/database/snapshot-parser.ts';
 import { assertLaw } from '../law.ts';
 import { framesOf, receive, seededRandom, START_MS } from './cluster.ts';
+import { auditKeyspace } from './laws/audit.ts';
 import { describeSnapshot, describeState, takeSnapshot } from './laws/state.ts';
 import { describeProgram, stepArbitrary, World, type Step } from './laws/world.ts';
 import { bulkArbitrary, describeWrite, perform, writeArbitrary, type Write } from './laws/writes.ts';
@@ -114,23 +116,32 @@ const printStory = ({ before, meanwhile }: Story): string =>
   `before: ${before.map(describeWrite).join('; ')}\nmeanwhile: ${meanwhile.map(describeWrite).join('; ')}`;
 
 describe('a snapshot', () => {
-  it('is exactly the state at its version vector, whatever is written while it is taken', () => {
+  it('is exactly the state at its version vector, whatever is written, merged and freed while it is taken', () => {
     const check = ({ before, meanwhile }: Story): void => {
-      const source = observer();
+      const [source, other] = [observer(), observer()];
+      perform(other, meanwhile);
       for (const write of before) perform(source, [write]);
       const state = describeState(source);
+      const maintenance = new Maintenance(source);
+      const disturbances = [
+        () => maintenance.collectStep(source.vector, 10),
+        () => merge(source, takeSnapshot(other)),
+        () => source.setTime(source.nowMs + 30),
+        () => maintenance.expireStep(() => true),
+      ];
       const snapshot = source.beginSnapshot();
       const pieces: Buffer[] = [];
-      const rest = [...meanwhile];
       for (let piece = snapshot.next(500); piece !== null; piece = snapshot.next(500)) {
         pieces.push(Buffer.from(piece));
-        const write = rest.shift();
+        const write = meanwhile[pieces.length - 1];
         if (write !== undefined) perform(source, [write]);
+        disturbances[pieces.length % 7]?.();
       }
       const bytes = Buffer.concat(pieces);
       const lines = describeSnapshot(bytes, source.origins, { residue: true });
       expect(lines.join('\n')).toBe(state.split('\n').slice(1).join('\n'));
       expect(describeState(joined(bytes))).toBe(state);
+      expect(auditKeyspace(source.keyspace)).toEqual([]);
       // The next one is whole again, also after one that was given up.
       source.beginSnapshot().abort();
       expect(describeState(joined(takeSnapshot(source, 100)))).toBe(describeState(source));
