@@ -79,7 +79,11 @@ export const writeArbitrary: fc.Arbitrary<Write> = fc.oneof(
 
 /** Rarely chosen: a run with them takes a hundred times as long. */
 export const bulkArbitrary: fc.Arbitrary<Write> = fc
-  .tuple(fc.constantFrom('fill' as const, 'clear' as const), key, fc.integer({ min: 1, max: 300 }))
+  .tuple(
+    fc.constantFrom('fill' as const, 'clear' as const),
+    key,
+    fc.oneof(fc.integer({ min: 1, max: 60 }), fc.integer({ min: 500, max: 900 })),
+  )
   .map(([what, k, count]): Write => ({ do: what, key: k, count }));
 
 export function describeWrite(write: Write): string {
