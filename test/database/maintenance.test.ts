@@ -118,4 +118,23 @@ describe('Maintenance', () => {
     expect(a.database.keyspace.keyMaps.count(a.database.keyspace.keys)).toBe(0);
     expect(a.database.keyspace.hasResidue).toBe(false);
   });
+
+  it('does not bring a freed counter back by a full sync with an instance that forgot the reset, nor leave it there', () => {
+    const [a, b, forgetful] = [new Node(1, 1), new Node(2, 2), new Node(3, 3)];
+    a.add('c', 5);
+    a.database.commit();
+    exchangeAll([a, b, forgetful]);
+    b.remove('c');
+    b.database.commit();
+    exchangeAll([a, b]);
+    // The third one had the reset too, said so, and then lost it.
+    new Maintenance(a.database).collectStep(stableOf([a]), 1000);
+    forgetful.set('other', 'v');
+    forgetful.database.commit();
+    a.fullSyncFrom(forgetful);
+    expect(a.database.keyCount).toBe(1);
+    forgetful.fullSyncFrom(a);
+    expect(forgetful.database.keyCount).toBe(1);
+    expect(forgetful.database.digest()).toBe(a.database.digest());
+  });
 });
