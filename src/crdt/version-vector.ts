@@ -150,16 +150,20 @@ export function readVersionVector(
   if (at >= bytes.length) return null;
   const count = readVarint(bytes, at);
   at += varintBytes(count);
+  if (isCut(bytes, at)) return null;
   for (let i = 0; i < count; i++) {
     if (at + 6 > bytes.length) return null;
     const index = origins.indexOf(bytes[at]!, readU32(bytes, at + 1));
     const seq = readVarint(bytes, at + 5);
     at += 5 + varintBytes(seq);
-    if (at > bytes.length) return null;
+    if (isCut(bytes, at)) return null;
     vector.set(index, seq);
   }
   return { vector, end: at };
 }
+
+/** Whether the varint that should end at `end` goes on there, beyond the bytes or not. */
+const isCut = (bytes: Uint8Array, end: number): boolean => end > bytes.length || bytes[end - 1]! > 0x7f;
 
 /** For people and JSON: `{"1:1764000000": 812}`. */
 export function describeVersionVector(vector: VersionVector, origins: OriginTable): Record<string, number> {

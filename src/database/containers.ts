@@ -4,8 +4,8 @@
  *   HASH  0 next | 1 tag | map (32 bytes) | 10 visible fields | 11 volatile ones       SET  0 next | 1 tag | map (32 bytes)
  *
  * A hash's fields are cells, so a field may be there without being visible: all that is left of it is a counter whose cut is not
- * stable yet. Hence the count of visible fields beside the map's own. Volatile ones (visible, with a time to live) are counted too: where there
- * are none, no command has to ask a field whether it has expired.
+ * stable yet. Hence the count of visible fields beside the map's own. Volatile ones (with a time to live, visible or not) are counted too:
+ * where there are none, no command has to ask a field whether it has expired.
  *
  * Invariant: a SET exists only while it has members; a HASH only while it has records.
  */
@@ -61,7 +61,7 @@ export class Containers {
     this.#arena.words[hash >>> SEGMENT_SHIFT]![((hash & SEGMENT_MASK) << 1) + VISIBLE]! += change;
   }
 
-  /** Visible fields with a time to live, whether it is over or not. */
+  /** Fields with a time to live, whether it is over or not. */
   volatileCount(hash: number): number {
     return hash === 0 ? 0 : this.#arena.words[hash >>> SEGMENT_SHIFT]![((hash & SEGMENT_MASK) << 1) + VOLATILE]!;
   }

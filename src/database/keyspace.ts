@@ -158,6 +158,7 @@ export class Keyspace {
     this.#countVisible(record, ref.type !== TYPE.none);
     const expiry = this.attributes(record) === 0 ? -1 : this.cells.expiry(record);
     this.expiries.set(ref.hash, ref.bytes, ref.start, ref.length, expiry === Infinity ? -1 : expiry);
+    if (expiry === Infinity) this.hasResidue = true;
     if (ref.type !== TYPE.none) return;
     if (this.attributes(record) !== 0) {
       this.hasResidue = true;
@@ -177,7 +178,7 @@ export class Keyspace {
       if (visible) this.cells.setFlag(field, FLAG.visible);
       else this.cells.clearFlag(field, FLAG.visible);
     }
-    if (this.attributes(field) !== 0 || (flags & FLAG.volatile) !== 0) this.#countVolatile(ref, hash, field, visible);
+    if (this.attributes(field) !== 0 || (flags & FLAG.volatile) !== 0) this.#countVolatile(ref, hash, field);
     if (visible) return field;
     if (this.attributes(field) !== 0) {
       this.hasResidue = true;
@@ -188,8 +189,10 @@ export class Keyspace {
     return 0;
   }
 
-  #countVolatile(ref: KeyRef, hash: number, field: number, visible: boolean): void {
-    const expiry = visible ? this.cells.expiry(field) : -1;
+  /** A time to live that lost its value counts too: it has to be removed when it is over. */
+  #countVolatile(ref: KeyRef, hash: number, field: number): void {
+    const expiry = this.cells.expiry(field);
+    if (expiry === Infinity) this.hasResidue = true;
     const isVolatile = expiry >= 0 && expiry !== Infinity;
     if (isVolatile) this.fieldExpiries.lower(ref.hash, ref.bytes, ref.start, ref.length, expiry);
     if (isVolatile === ((this.cells.flags(field) & FLAG.volatile) !== 0)) return;

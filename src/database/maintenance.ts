@@ -28,7 +28,6 @@ export class Maintenance {
   readonly #database: Database;
   readonly #ref = new KeyRef();
   #cursor = 0;
-  #residueSeen = false;
 
   constructor(database: Database) {
     this.#database = database;
@@ -99,48 +98,53 @@ export class Maintenance {
   /** Looks at about `recordsMax` keys and frees what is stable. `stable`: what every instance has applied. */
   collectStep(stable: VersionVector, recordsMax: number): void {
     const { keyspace } = this.#database;
-    if (!keyspace.hasResidue || this.#database.writesHeld) return;
+    if (this.#database.writesHeld) return;
+    if (this.#cursor === 0) {
+      if (!keyspace.hasResidue) return;
+      // From here on it says whether another pass is due: for what is not stable yet, or comes up behind the cursor.
+      keyspace.hasResidue = false;
+    }
     let looked = 0;
     do {
       this.#cursor = keyspace.keyMaps.scan(keyspace.keys, this.#cursor, (record) => {
         looked++;
-        if (keyspace.attributes(record) !== 0) this.#collectKey(record, stable);
+        if (keyspace.attributes(record) === 0) return;
+        const isDue = keyspace.hasResidue;
+        const remains = this.#collectKey(record, stable);
+        // Settling the key has noted what nobody can free yet, such as a time to live without a value.
+        keyspace.hasResidue = isDue || remains;
       });
     } while (this.#cursor !== 0 && looked < recordsMax);
-    if (this.#cursor !== 0) return;
-    keyspace.hasResidue = this.#residueSeen;
-    this.#residueSeen = false;
   }
 
-  #collectKey(record: number, stable: VersionVector): void {
+  /** Returns whether anything remains that will be freed when it is stable. */
+  #collectKey(record: number, stable: VersionVector): boolean {
     const { keyspace } = this.#database;
     const { containers } = keyspace;
     keyspace.preImages?.key(record);
-    this.#collectCell(record, stable);
+    let remains = this.#collectCell(record, stable);
     const ref = keyspace.refer(this.#ref, record);
     const hash = containers.hash(record);
     containers.eachField(hash, (field) => {
       if (keyspace.attributes(field) === 0) return;
       keyspace.preImages?.field(record, field);
-      this.#collectCell(field, stable);
+      if (this.#collectCell(field, stable)) remains = true;
       keyspace.settleField(ref, hash, field);
     });
     keyspace.dropEmptyContainers(record);
     keyspace.settle(ref);
+    return remains;
   }
 
-  #collectCell(cell: number, stable: VersionVector): void {
+  #collectCell(cell: number, stable: VersionVector): boolean {
     const { cells } = this.#database.keyspace;
-    if (cells.dropStableCounters(cell, stable)) this.#residueSeen = true;
-    const first = cells.attribute(cell, TAG.expiry);
-    if (first === 0) return;
-    const saysNone = cells.nextAttribute(first, TAG.expiry) === 0 && cells.expiry(cell) === Infinity;
-    if (!saysNone) return;
+    const remains = cells.dropStableCounters(cell, stable);
+    if (cells.attribute(cell, TAG.expiry) === 0 || cells.expiry(cell) !== Infinity) return remains;
+    // "None" is what no time to live at all says too. They go together: the longest must not go first.
     const dots: { readonly origin: number; readonly seq: number }[] = [];
     cells.eachExpiry(cell, ({ origin, seq }) => dots.push({ origin, seq }));
-    for (const dot of dots) {
-      if (stable.coversDot(dot.origin, dot.seq)) cells.dropExpiryDot(cell, dot);
-      else this.#residueSeen = true;
-    }
+    if (!dots.every(({ origin, seq }) => stable.coversDot(origin, seq))) return true;
+    for (const dot of dots) cells.dropExpiryDot(cell, dot);
+    return remains;
   }
 }

@@ -58,7 +58,7 @@ export class Mutator {
     } else {
       if (ks.preImages !== null) ks.preImages.key(record);
       if (!plain) {
-        for (const cut of cuts) ks.cells.applyCut(record, cut, this);
+        this.#cut(record, cuts);
         if ((flags & SET.keepTtl) === 0) {
           this.#removeContents(ref);
           ks.cells.dropExpiry(record, this.context);
@@ -87,7 +87,7 @@ export class Mutator {
     const ks = this.#keyspace;
     this.#touch(ref);
     if (ks.preImages !== null) ks.preImages.key(ref.record);
-    for (const cut of cuts) ks.cells.applyCut(ref.record, cut, this);
+    this.#cut(ref.record, cuts);
     if (fieldCuts.length > 0) this.#cutFields(ref, fieldCuts, bytes);
     ref.record = ks.cells.dropRegister(ks.keyMaps, ks.keys, ref.record, this.context);
     if (ks.attributes(ref.record) !== 0) {
@@ -113,7 +113,6 @@ export class Mutator {
     if (ref.record === 0) this.#createKey(ref, 0);
     else if (ks.preImages !== null) ks.preImages.key(ref.record);
     ks.cells.writeExpiry(ref.record, this, expiryMs, this.context);
-    if (expiryMs === Infinity) ks.hasResidue = true;
     ks.settle(ref);
     this.#touch(ref);
   }
@@ -138,7 +137,7 @@ export class Mutator {
     let field = this.#openField(ref, hash, fieldBytes, fieldStart, fieldLength, length, known);
     this.persists = (flags & SET.persists) !== 0;
     if (ks.attributes(field) !== 0) {
-      for (const cut of cuts) ks.cells.applyCut(field, cut, this);
+      this.#cut(field, cuts);
       if ((flags & SET.keepTtl) === 0) ks.cells.dropExpiry(field, this.context);
     }
     field = ks.cells.writeRegister(ks.containers.fields, map, field, this, bytes, start, length);
@@ -160,7 +159,7 @@ export class Mutator {
     if (field === 0) return;
     this.#touch(ref);
     if (ks.preImages !== null) ks.preImages.field(ref.record, field);
-    for (const cut of cuts) ks.cells.applyCut(field, cut, this);
+    this.#cut(field, cuts);
     field = ks.cells.dropRegister(ks.containers.fields, ks.containers.map(hash), field, this.context);
     ks.cells.dropExpiry(field, this.context);
     ks.settleField(ref, hash, field);
@@ -193,7 +192,6 @@ export class Mutator {
     const hash = this.#openHash(ref);
     const field = this.#openField(ref, hash, fieldBytes, fieldStart, fieldLength, 0);
     ks.cells.writeExpiry(field, this, expiryMs, this.context);
-    if (expiryMs === Infinity) ks.hasResidue = true;
     ks.settleField(ref, hash, field);
     this.#settleAfterGrowth(ref);
   }
@@ -269,8 +267,14 @@ export class Mutator {
       const field = ks.containers.findField(hash, bytes, start, length);
       if (field === 0) continue;
       if (ks.preImages !== null) ks.preImages.field(ref.record, field);
-      for (const cut of cuts) ks.cells.applyCut(field, cut, this);
+      this.#cut(field, cuts);
     }
+  }
+
+  /** What is cut stays until that is stable, also under a value that hides it. */
+  #cut(cell: number, cuts: readonly CounterCut[]): void {
+    for (const cut of cuts) this.#keyspace.cells.applyCut(cell, cut, this);
+    if (cuts.length > 0) this.#keyspace.hasResidue = true;
   }
 
   #createKey(ref: KeyRef, valueRoom: number): number {

@@ -190,6 +190,7 @@ export class SnapshotMerger implements SnapshotHandler {
     for (const expiry of cell.expiries) {
       if (!this.#local.coversDot(expiry.origin, expiry.seq)) cells.addExpiry(record, expiry, expiry.atMs);
     }
+    if (cell.counters.length > 0) ks.hasResidue = true;
     return record;
   }
 

@@ -93,15 +93,16 @@ export class Writer {
   /** `ttl`: CLEAR_TTL, KEEP_TTL or ms since 1970. `spare`: bytes to keep free behind the value. */
   set(ref: KeyRef, bytes: Uint8Array, start: number, length: number, ttl = CLEAR_TTL, spare = 0): void {
     const { record } = ref;
-    if (ttl === KEEP_TTL && ref.type === TYPE.none) ttl = CLEAR_TTL;
+    if (ttl === KEEP_TTL && ref.type !== TYPE.string) ttl = this.#restatedTtl(ref);
     let cuts = NO_CUTS;
     let flags: number = ttl === CLEAR_TTL ? SET.persists : ttl === KEEP_TTL ? SET.keepTtl : SET.expires;
     if (record !== 0) {
       if (this.#keyspace.attributes(record) !== 0) {
-        if (this.#keyspace.containers.hash(record) !== 0) this.remove(ref);
+        // Beside a visible string a hash has nothing to cut, and a removal would take the time to live along.
+        if (ttl !== KEEP_TTL && this.#keyspace.containers.hash(record) !== 0) this.remove(ref);
         else cuts = this.#keyspace.cells.observedCuts(record);
       }
-      if (ttl === KEEP_TTL) flags |= this.#persistsFlag(ref.record);
+      if (ttl === KEEP_TTL) flags |= this.#persistsFlag(record);
     }
     this.#effect(OP.set, ref, length + (cuts === NO_CUTS ? 0 : cutsBytesMax(cuts)));
     this.#bytes[this.#at++] = flags;
@@ -260,6 +261,12 @@ export class Writer {
   /** A key that comes into being starts clean of what conflicts left under its name (an orphaned time to live). */
   #beginKey(ref: KeyRef): void {
     if (ref.record !== 0 && ref.type === TYPE.none && this.#keyspace.cells.expiry(ref.record) !== -1) this.remove(ref);
+  }
+
+  /** What takes the place of another type cannot leave the time to live alone, only say it again. */
+  #restatedTtl(ref: KeyRef): number {
+    const atMs = ref.type === TYPE.none ? -1 : this.#keyspace.cells.expiry(ref.record);
+    return atMs < 0 || atMs === Infinity ? CLEAR_TTL : atMs;
   }
 
   #field(ref: KeyRef, field: Uint8Array, start: number, length: number): number {

@@ -29,8 +29,8 @@ export class ByteMap {
   readonly #arena: Arena;
   readonly #keyOffset: number;
   readonly #seed: number;
-  /** Tables must not change under a scan. */
-  #scanning = false;
+  /** Scans under way, one inside another: a visit to a hash's key scans its fields. Tables must not change under any of them. */
+  #scans = 0;
 
   /** `keyOffset`: bytes from the start of an entry to its key. `seed`: 32 random bits, against crafted collisions. */
   constructor(arena: Arena, options: { readonly keyOffset: number; readonly seed: number }) {
@@ -162,11 +162,11 @@ export class ByteMap {
    * `visit` may remove or replace the entry it is given, and no other.
    */
   scan(map: number, cursor: number, visit: (entry: number) => void): number {
-    this.#scanning = true;
+    this.#scans++;
     try {
       return this.#scan(map, cursor, visit);
     } finally {
-      this.#scanning = false;
+      this.#scans--;
     }
   }
 
@@ -284,7 +284,7 @@ export class ByteMap {
   }
 
   #startResize(map: number, log: number): void {
-    if (this.#scanning) return;
+    if (this.#scans > 0) return;
     const newTable = this.#newTable(log);
     const words = this.#arena.words[map >>> SEGMENT_SHIFT]!;
     const at = (map & SEGMENT_MASK) << 1;
@@ -294,7 +294,7 @@ export class ByteMap {
   }
 
   #moveBuckets(map: number, buckets: number): void {
-    if (this.#scanning) return;
+    if (this.#scans > 0) return;
     const { words } = this.#arena;
     const mapWords = words[map >>> SEGMENT_SHIFT]!;
     const at = (map & SEGMENT_MASK) << 1;

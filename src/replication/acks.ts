@@ -63,8 +63,13 @@ export class Acks {
     if (!peer) return;
     peer.applied = ack.applied;
     if (ack.durable) peer.durable = ack.durable;
-    if (peer.aside) peer.latest = ack.applied;
-    else peer.aside = ack.applied;
+    if (peer.aside && ack.applied.covers(peer.aside)) {
+      peer.latest = ack.applied;
+    } else {
+      // Nothing aside; or the peer lost what it had said, which then may never come here either.
+      peer.aside = ack.applied;
+      peer.latest = null;
+    }
     this.#countCovered(peer);
     if (this.#waiters.size > 0) this.#notifyWaiters();
   }

@@ -17,6 +17,39 @@ export function seededRandom(seed: number): () => number {
 
 export const START_MS = 1_764_000_000_000;
 
+/** All BATCH frames in the log of a database. */
+export function framesOf({ log }: Database): Buffer[] {
+  const frames: Buffer[] = [];
+  for (let position = log.start; position < log.end;) {
+    const piece = log.view(position, Infinity)!;
+    for (let at = 0; at < piece.length;) {
+      const length = readU32(piece, at) + 4;
+      if (piece[at + 4] === FRAME.batch) frames.push(Buffer.from(piece.subarray(at, at + length)));
+      at += length;
+    }
+    position += piece.length;
+  }
+  return frames;
+}
+
+/** Applies what it can of the frames, again and again until nothing more fits. `waiting`: those that depend on something missing. */
+export function receive(
+  database: Database,
+  frames: readonly Buffer[],
+): { readonly moved: boolean; readonly waiting: Buffer[] } {
+  let moved = false;
+  let waiting = [...frames];
+  for (let before = Infinity; waiting.length < before;) {
+    before = waiting.length;
+    waiting = waiting.filter((frame) => {
+      const outcome = database.applyBatch(frame, 0, frame.length);
+      moved ||= outcome === 'applied';
+      return outcome === 'early';
+    });
+  }
+  return { moved, waiting };
+}
+
 export class Node {
   readonly database: Database;
   readonly instance: number;
@@ -77,28 +110,12 @@ export class Node {
 
   /** All BATCH frames in this node's log, own and remote. */
   batches(): Buffer[] {
-    const { log } = this.database;
-    const frames: Buffer[] = [];
-    for (let position = log.start; position < log.end;) {
-      const piece = log.view(position, Infinity)!;
-      for (let at = 0; at < piece.length;) {
-        const length = readU32(piece, at) + 4;
-        if (piece[at + 4] === FRAME.batch) frames.push(Buffer.from(piece.subarray(at, at + length)));
-        at += length;
-      }
-      position += piece.length;
-    }
-    return frames;
+    return framesOf(this.database);
   }
 
-  /** Applies what it can of the frames, again and again until nothing more fits. Returns those that depend on something missing. */
+  /** Applies what it can of the frames; returns those that depend on something missing. */
   receive(frames: readonly Buffer[]): Buffer[] {
-    let waiting = [...frames];
-    for (let before = Infinity; waiting.length < before;) {
-      before = waiting.length;
-      waiting = waiting.filter((frame) => this.database.applyBatch(frame, 0, frame.length) === 'early');
-    }
-    return waiting;
+    return receive(this.database, frames).waiting;
   }
 
   /** Pulls a full sync from another node, in pieces of the given size. */

@@ -7,6 +7,8 @@ import { exchangeAll, Node, START_MS } from './cluster.ts';
 /** What all have applied, once they are level; by the first node's origin indexes, which is what its maintenance reads. */
 const stableOf = (nodes: readonly Node[]): VersionVector => nodes[0]!.database.vector.clone();
 
+const expire = (node: Node, inMs: number): void => node.database.writer.expire(node.key('k'), START_MS + inMs);
+
 describe('Maintenance', () => {
   it('removes an expired key only where the winning time to live was written', () => {
     const [a, b] = [new Node(1, 1), new Node(2, 2)];
@@ -58,5 +60,81 @@ describe('Maintenance', () => {
     a.database.setTime(START_MS + 1_000_001);
     maintenance.expireStep((instance) => instance === 1);
     expect(a.database.keyspace.keyMaps.count(a.database.keyspace.keys)).toBe(0);
+  });
+
+  it('removes the time to live of a field that lost its value once it is over, and with it the last of the hash', () => {
+    const [a, b] = [new Node(1, 1), new Node(2, 2)];
+    a.setField('h', 'f', 'v');
+    a.database.commit();
+    exchangeAll([a, b]);
+    a.database.writer.expireField(a.key('h'), Buffer.from('f'), 0, 1, START_MS + 100);
+    a.database.commit();
+    b.removeField('h', 'f');
+    b.database.commit();
+    exchangeAll([a, b]);
+    expect(a.database.keyCount).toBe(0);
+    a.database.setTime(START_MS + 101);
+    new Maintenance(a.database).expireStep((instance) => instance === 1);
+    exchangeAll([a, b]);
+    for (const { database } of [a, b]) expect(database.keyspace.keyMaps.count(database.keyspace.keys)).toBe(0);
+  });
+
+  it.each([
+    ['a counter that a SET has cut', (a: Node) => a.add('k', 1), () => undefined, (b: Node) => b.set('k', '5')],
+    ['a time to live that a SET overruled', (a: Node) => expire(a, 1_000_000), (b: Node) => b.set('k', '1'), null],
+    ['two PERSISTs', (a: Node) => expire(a, Infinity), (b: Node) => expire(b, Infinity), null],
+  ])('frees what lies under a visible value: %s', (_, first, second, then) => {
+    const nodes = [new Node(1, 1), new Node(2, 2)] as const;
+    const [a, b] = nodes;
+    a.set('k', '0');
+    a.database.commit();
+    exchangeAll(nodes);
+    first(a);
+    second(b);
+    a.database.commit();
+    b.database.commit();
+    exchangeAll(nodes);
+    then?.(b);
+    b.database.commit();
+    exchangeAll(nodes);
+    const attributes = (): number => a.database.keyspace.attributes(a.key('k').record);
+    expect(attributes()).not.toBe(0);
+    new Maintenance(a.database).collectStep(stableOf(nodes), 1000);
+    expect(attributes()).toBe(0);
+    expect(a.database.digest()).toBe(b.database.digest());
+  });
+
+  it('passes once more for what comes up behind a pass under way', () => {
+    const nodes = [new Node(1, 1), new Node(2, 2)] as const;
+    const [a] = nodes;
+    for (let i = 0; i < 200; i++) a.add(`c${i}`, 1);
+    for (let i = 0; i < 100; i++) a.remove(`c${i}`);
+    const maintenance = new Maintenance(a.database);
+    maintenance.collectStep(new VersionVector(), 150);
+    for (let i = 100; i < 200; i++) a.remove(`c${i}`);
+    a.database.commit();
+    exchangeAll(nodes);
+    for (let pass = 0; pass < 4; pass++) maintenance.collectStep(stableOf(nodes), 150);
+    expect(a.database.keyspace.keyMaps.count(a.database.keyspace.keys)).toBe(0);
+    expect(a.database.keyspace.hasResidue).toBe(false);
+  });
+
+  it('does not bring a freed counter back by a full sync with an instance that forgot the reset, nor leave it there', () => {
+    const [a, b, forgetful] = [new Node(1, 1), new Node(2, 2), new Node(3, 3)];
+    a.add('c', 5);
+    a.database.commit();
+    exchangeAll([a, b, forgetful]);
+    b.remove('c');
+    b.database.commit();
+    exchangeAll([a, b]);
+    // The third one had the reset too, said so, and then lost it.
+    new Maintenance(a.database).collectStep(stableOf([a]), 1000);
+    forgetful.set('other', 'v');
+    forgetful.database.commit();
+    a.fullSyncFrom(forgetful);
+    expect(a.database.keyCount).toBe(1);
+    forgetful.fullSyncFrom(a);
+    expect(forgetful.database.keyCount).toBe(1);
+    expect(forgetful.database.digest()).toBe(a.database.digest());
   });
 });

@@ -106,6 +106,25 @@ describe('ByteMap', () => {
     );
   });
 
+  it('visits every entry once while each is removed, also when a visit scans another map of the same kind', () => {
+    const f = new Fixture();
+    for (let i = 0; i < 1000; i++) f.add(`k${i}`);
+    const inner = f.arena.allocate(MAP_BYTES);
+    f.maps.create(inner);
+    const seen: string[] = [];
+    let cursor = 0;
+    do {
+      cursor = f.maps.scan(f.map, cursor, (entry) => {
+        expect(f.maps.scan(inner, 0, () => undefined)).toBe(0);
+        seen.push(f.key(entry));
+        f.remove(entry);
+      });
+    } while (cursor !== 0);
+    expect(new Set(seen).size).toBe(1000);
+    expect(seen).toHaveLength(1000);
+    expect(f.maps.count(f.map)).toBe(0);
+  });
+
   it('keeps an entry findable after it was replaced by a copy elsewhere', () => {
     const f = new Fixture();
     for (let i = 0; i < 100; i++) f.add(`k${i}`);

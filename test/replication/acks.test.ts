@@ -74,4 +74,17 @@ describe('acknowledgements', () => {
     acks.note(7, { applied: vectorOf([database.self.index, seq]), durable: null });
     expect(acks.acked(seq)).toBe(0);
   });
+
+  it('do not wait for what a peer had said before it crashed and nobody has any more', () => {
+    const { acks, database, other } = make();
+    database.write('a');
+    const own = database.self.index;
+    acks.note(2, { applied: vectorOf([own, 1], [other, 5]), durable: null });
+    const next = database.origins.indexOf(2, 101);
+    acks.note(2, { applied: vectorOf([own, 1], [other, 3], [next, 1]), durable: null });
+    database.vector.set(other, 3);
+    database.vector.set(next, 1);
+    expect(acks.stable().get(own)).toBe(1);
+    expect(acks.stable().get(other)).toBe(3);
+  });
 });

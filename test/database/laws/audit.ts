@@ -1,0 +1,77 @@
+/** What a keyspace says about itself, counted again from its records: counts of the visible, indexes of times to live, marks. */
+import { FLAG } from '../../../src/crdt/cell.ts';
+import { KeyRef, TYPE } from '../../../src/database/key-ref.ts';
+import type { ExpiryIndex } from '../../../src/database/expiry-index.ts';
+import type { Keyspace } from '../../../src/database/keyspace.ts';
+
+/** Complaints; none when all is well. */
+export function auditKeyspace(keyspace: Keyspace): string[] {
+  const { cells, containers, elements } = keyspace;
+  const wrong: string[] = [];
+  const records: number[] = [];
+  let cursor = 0;
+  do cursor = keyspace.keyMaps.scan(keyspace.keys, cursor, (record) => records.push(record));
+  while (cursor !== 0);
+  let visibleKeys = 0;
+  const expiring = new Map<string, number>();
+  for (const record of records) {
+    const ref = keyspace.refer(new KeyRef(), record);
+    const name = ref.toString();
+    if (ref.type !== TYPE.none) visibleKeys++;
+    if ((cells.flags(record) & FLAG.marked) !== 0) wrong.push(`${name} is marked`);
+    const isEmpty = keyspace.attributes(record) === 0 && !cells.hasRegister(record);
+    if (isEmpty) wrong.push(`${name} is a record of nothing`);
+    const atMs = cells.expiry(record);
+    if (atMs >= 0 && atMs !== Infinity) expiring.set(name, atMs);
+    const set = containers.set(record);
+    if (set !== 0 && containers.memberCount(set) === 0) wrong.push(`${name} has an empty set`);
+    containers.eachMember(set, (member) => {
+      if ((elements.flags(member) & FLAG.marked) !== 0) wrong.push(`a member of ${name} is marked`);
+    });
+    wrong.push(...auditHash(keyspace, record, name));
+  }
+  if (visibleKeys !== keyspace.keyCount) wrong.push(`${visibleKeys} visible keys, counted as ${keyspace.keyCount}`);
+  const indexed = listIndex(keyspace.expiries);
+  for (const [name, atMs] of indexed) {
+    if (expiring.get(name) !== atMs) wrong.push(`${name} is indexed at ${atMs}, expires at ${expiring.get(name)}`);
+  }
+  for (const name of expiring.keys()) if (!indexed.has(name)) wrong.push(`${name} expires but is not indexed`);
+  return wrong;
+}
+
+function auditHash(keyspace: Keyspace, record: number, name: string): string[] {
+  const { cells, containers } = keyspace;
+  const hash = containers.hash(record);
+  if (hash === 0) return [];
+  const wrong: string[] = [];
+  let visible = 0;
+  let volatile = 0;
+  let earliest = Infinity;
+  containers.eachField(hash, (field) => {
+    if ((cells.flags(field) & FLAG.marked) !== 0) wrong.push(`a field of ${name} is marked`);
+    if (!cells.hasRegister(field) && keyspace.attributes(field) === 0) wrong.push(`${name} has a field of nothing`);
+    const atMs = cells.expiry(field);
+    const expires = atMs >= 0 && atMs !== Infinity;
+    if (expires) earliest = Math.min(earliest, atMs);
+    if (expires) volatile++;
+    if (cells.hasRegister(field) || cells.hasCounter(field)) visible++;
+  });
+  if (containers.fields.count(containers.map(hash)) === 0) wrong.push(`${name} has an empty hash`);
+  if (visible !== containers.fieldCount(hash)) {
+    wrong.push(`${name} has ${visible} visible fields, counted as ${containers.fieldCount(hash)}`);
+  }
+  if (volatile !== containers.volatileCount(hash)) {
+    wrong.push(`${name} has ${volatile} volatile fields, counted as ${containers.volatileCount(hash)}`);
+  }
+  const lookedAtMs = listIndex(keyspace.fieldExpiries).get(name) ?? Infinity;
+  if (earliest !== Infinity && lookedAtMs === Infinity) wrong.push(`nobody will look at the fields of ${name}`);
+  return wrong;
+}
+
+function listIndex(index: ExpiryIndex): Map<string, number> {
+  const listed = new Map<string, number>();
+  let cursor = 0;
+  do cursor = index.scan(cursor, (key, atMs) => listed.set(key.toString('latin1'), atMs));
+  while (cursor !== 0);
+  return listed;
+}
