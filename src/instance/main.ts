@@ -4,6 +4,7 @@
  * Log lines go to stdout, one JSON document each; why it could not start goes to stderr as its last line.
  */
 import { readFileSync } from 'node:fs';
+import { CrdbError } from '../errors.ts';
 import { createRealHost } from '../host/real-host.ts';
 import { readConfig } from './instance-port.ts';
 import { Instance } from './instance.ts';
@@ -56,7 +57,9 @@ async function main(path: string | undefined): Promise<void> {
     });
   } catch (error) {
     const { code, message } = error as NodeJS.ErrnoException;
-    end(code === 'EADDRINUSE' ? EXIT.portInUse : EXIT.failed, message);
+    // One line, so that whoever shows the last line shows the next step as well.
+    const reason = error instanceof CrdbError ? `${message} ${error.hint}` : message;
+    end(code === 'EADDRINUSE' ? EXIT.portInUse : EXIT.failed, reason);
   }
 }
 
