@@ -27,7 +27,7 @@ export class LiveDatabase {
 
   static async create(...args: readonly string[]): Promise<LiveDatabase> {
     const home = await createCliHome();
-    const port = `${await findPortPair()}`;
+    const port = `${await findPorts(2)}`;
     const { exitCode, stdout, stderr } = await home.run([
       'create',
       'orders',
@@ -211,11 +211,12 @@ function readPid(file: string, find: (value: { readonly pid: number }) => { read
   return find(JSON.parse(readFileSync(file, 'utf8')) as { readonly pid: number }).pid;
 }
 
-/** Two neighbouring ports that nobody listens on. */
-async function findPortPair(): Promise<number> {
+/** The first of so many neighbouring ports that nobody listens on. */
+export async function findPorts(count: number): Promise<number> {
   for (;;) {
-    const port = PORTS.first + Math.floor(Math.random() * (PORTS.last - PORTS.first));
-    if ((await isFree(port)) && (await isFree(port + 1))) return port;
+    const first = PORTS.first + Math.floor(Math.random() * (PORTS.last - PORTS.first));
+    const free = await Promise.all(Array.from({ length: count }, (_, i) => isFree(first + i)));
+    if (free.every(Boolean)) return first;
   }
 }
 
