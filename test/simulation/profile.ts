@@ -24,6 +24,12 @@ export interface Profile {
   readonly jumpsBack: boolean;
 }
 
+export interface ProfileOptions {
+  readonly seed: number;
+  readonly instances: number;
+  readonly minutes: number;
+}
+
 const ALWAYS: Persistence = { kind: 'aof', fsync: 'always' };
 const EVERY_SEC: Persistence = { kind: 'aof', fsync: 'every-sec' };
 const SNAPSHOT: Persistence = { kind: 'snapshot', afterSeconds: 5, afterWrites: 10 };
@@ -35,7 +41,12 @@ const nameOf = (persistence: Persistence): string =>
 /** A run of so many simulated minutes is as busy as a run can be; longer ones spread as many events over their time. */
 const BUSY_MINUTES_MAX = 5;
 
-export function chooseProfile(random: SeededRandom, instances: number, minutes: number): Profile {
+/** Few keys make conflicts; every so many seeds there are many, so that tables grow and shrink under scans, snapshots and merges. */
+const MANY_KEYS_EVERY = 8;
+const MANY_KEYS = 300;
+
+export function chooseProfile(random: SeededRandom, options: ProfileOptions): Profile {
+  const { seed, instances, minutes } = options;
   const stretch = Math.max(1, minutes / BUSY_MINUTES_MAX);
   const all = [ALWAYS, EVERY_SEC, SNAPSHOT, DISABLED];
   const common = random.weighted<Persistence | null>([
@@ -52,7 +63,8 @@ export function chooseProfile(random: SeededRandom, instances: number, minutes: 
     drift: random.real(-0.0002, 0.0002),
   }));
   const backlogBytesMax = random.pick([2_000, 20_000, 1_000_000]);
-  const keys = random.pick([1, 3, 8]);
+  const fewKeys = random.pick([1, 3, 8]);
+  const keys = seed % MANY_KEYS_EVERY === 0 ? MANY_KEYS : fewKeys;
   const flushes = random.chance(0.25);
   const kinds = common === null ? chosen.map(({ persistence }) => nameOf(persistence)).join('+') : nameOf(common);
   return {

@@ -64,7 +64,7 @@ export class Simulation {
     this.#options = options;
     this.world = new SimulatedWorld(options);
     this.#random = new SeededRandom(options.seed, 'simulation');
-    this.profile = chooseProfile(this.#random, options.instances, options.minutes);
+    this.profile = chooseProfile(this.#random, options);
     const ids = this.profile.instances.map(({ id }) => id);
     for (const { id, persistence, offsetMs, drift } of this.profile.instances) {
       const { backlogBytesMax, logSegmentBytes } = this.profile;
