@@ -64,8 +64,9 @@ export function chooseProfile(random: SeededRandom, options: ProfileOptions): Pr
   }));
   const backlogBytesMax = random.pick([2_000, 20_000, 1_000_000]);
   const fewKeys = random.pick([1, 3, 8]);
-  const keys = seed % MANY_KEYS_EVERY === 0 ? MANY_KEYS : fewKeys;
-  const flushes = random.chance(0.25);
+  const hasMany = seed % MANY_KEYS_EVERY === 0;
+  const keys = hasMany ? MANY_KEYS : fewKeys;
+  const flushes = random.chance(0.25) || hasMany;
   const kinds = common === null ? chosen.map(({ persistence }) => nameOf(persistence)).join('+') : nameOf(common);
   return {
     name: `${kinds}, backlog ${backlogBytesMax}, ${keys} keys per type${flushes ? ', flushes' : ''}`,

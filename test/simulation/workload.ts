@@ -72,8 +72,10 @@ export class Workload {
   constructor(options: WorkloadOptions) {
     this.#random = options.random;
     this.#keys = options.keys;
-    this.#choices = COMMANDS.filter(([, name]) => isKnownCommand(name) && (options.flushes || name !== 'FLUSHALL')).map(
-      ([weight, , make]) => [weight, make] as const,
+    // A flush that finds little is no test: where there are many keys they come ten times as often.
+    const flushWeight = !options.flushes ? 0 : options.keys > 100 ? 10 * RARELY : RARELY;
+    this.#choices = COMMANDS.filter(([, name]) => isKnownCommand(name)).map(
+      ([weight, name, make]) => [name === 'FLUSHALL' ? flushWeight : weight, make] as const,
     );
   }
 
