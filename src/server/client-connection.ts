@@ -30,6 +30,7 @@ const STOP = { held: 1, blocked: 2, full: 4 } as const;
 
 export class ClientConnection implements Session {
   readonly id: number;
+  readonly isReserved: boolean;
   readonly createdAtMs: number;
   lastCommandMs: number;
   lastEntry: TableEntry | null = null;
@@ -63,11 +64,13 @@ export class ClientConnection implements Session {
   #isClosed = false;
   #takeOverRequest: string | null = null;
 
-  constructor(server: RedisServer, socket: ServerSocket, id: number) {
+  /** `isReserved`: all ordinary places are taken; it must log in as another instance or the daemon. */
+  constructor(server: RedisServer, socket: ServerSocket, id: number, isReserved: boolean) {
     this.#server = server;
     this.#socket = socket;
-    this.#outbox = new Outbox(socket, server.instance, () => this.#onOutboxMoved());
+    this.#outbox = new Outbox(socket, server, () => this.#onOutboxMoved());
     this.id = id;
+    this.isReserved = isReserved;
     this.createdAtMs = server.nowMs();
     this.lastCommandMs = this.createdAtMs;
     this.user = server.needsPassword ? '' : USER.default;
@@ -80,9 +83,12 @@ export class ClientConnection implements Session {
     return this.#user;
   }
 
-  /** What a client may send depends on who it is. */
+  /** What a client may send depends on who it is. Nobody is an ordinary client in a reserved place. */
   set user(user: string) {
+    if (this.isReserved && user === USER.default) user = '';
     this.#user = user;
+    // The daemon asks how the instance is doing, a disk that hangs included.
+    this.#outbox.waits = this.#server.instance.replyAfterSync && user !== USER.control;
     if (user === '') this.#input.distrust();
     else this.#input.trust();
   }
@@ -219,7 +225,7 @@ export class ClientConnection implements Session {
   /** A write of this client was committed. */
   noteWrite(seq: number): void {
     this.lastWriteSeq = seq;
-    this.#outbox.noteWrite();
+    this.#server.noteWrite();
   }
 
   #onOutboxMoved(): void {

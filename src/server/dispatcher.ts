@@ -22,6 +22,7 @@ import { Monitors } from './monitors.ts';
 import type { InstancePort } from './ports.ts';
 import type { SlowLog } from './slow-log.ts';
 
+export const MAX_CLIENTS = 'ERR max number of clients reached';
 const OUT_OF_MEMORY = "OOM command not allowed when used memory > 'maxmemory'.";
 const NOT_AUTHENTICATED = 'NOAUTH Authentication required.';
 const UNKNOWN_ARGUMENTS_CHARS = 128;
@@ -283,7 +284,8 @@ const needsMemory = (session: Session, entry: TableEntry): boolean =>
   entry.deniedWhenFull || (entry.spec.name === 'EXEC' && hasQueued(session, 'denyoom'));
 
 /** For others than the default user. null: the command may run. */
-function explainForbidden(session: Session, entry: TableEntry): string | null {
+function explainForbidden(session: ClientConnection, entry: TableEntry): string | null {
+  if (session.user === '' && session.isReserved && entry.spec.name !== 'AUTH') return MAX_CLIENTS;
   if (session.user === '') return entry.needsNoAuth ? null : NOT_AUTHENTICATED;
   if (session.user !== USER.replication || FOR_REPLICATION.has(entry.spec.name)) return null;
   return `NOPERM this user has no permissions to run the '${entry.lowerName}' command`;

@@ -1,5 +1,9 @@
 /** What a server takes from its clients, each with its unit. */
 export const CLIENTS_MAX = 10_000;
+/** Connections beyond that, for other instances and the node's daemon: clients must not be able to lock them out. */
+export const RESERVED_CONNECTIONS = 32;
+/** Time in which one of those has to say who it is, ms. */
+export const RESERVED_LOGIN_MS = 250;
 /** Replies collected before they are given to the socket although requests are left, bytes. */
 export const REPLY_FLUSH_BYTES = 256 * 1024;
 /** Requests of a client are not executed while more than so many bytes of replies wait for it. */

@@ -1,14 +1,21 @@
 /**
  * What is on its way to one client: replies and pushed messages, in order.
  *
- * Under `appendfsync-always`, what was replied after a write waits until the log position behind that write is on disk, and everything later waits
- * behind it. Pushed messages are gathered until the end of the turn.
+ * Under `appendfsync-always` whatever leaves waits until all that clients had written by then is on disk: as on Redis nobody, its writer or a
+ * reader, learns of a write that a power failure could still undo. Pushed messages are gathered until the end of the turn.
  *
- * Invariants: bytes leave in the order in which they were taken; nothing that answers a write leaves before that write is durable.
+ * Invariants: bytes leave in the order in which they were taken; nothing leaves before what it may tell of is durable.
  */
 import type { ServerSocket } from '../host/tcp-listener.ts';
 import type { ReplyWriter } from '../resp/reply-writer.ts';
 import type { InstancePort } from './ports.ts';
+
+/** What outboxes share. */
+export interface Durability {
+  readonly instance: InstancePort;
+  /** Log position behind the latest write of any client. */
+  readonly writtenPosition: number;
+}
 
 interface Waiting {
   readonly position: number;
@@ -17,7 +24,7 @@ interface Waiting {
 
 export class Outbox {
   readonly #socket: ServerSocket;
-  readonly #instance: InstancePort;
+  readonly #durability: Durability;
   readonly #onMoved: () => void;
   readonly #release = (): void => this.#releaseDurable();
   /** Replies that wait for the disk. */
@@ -25,14 +32,15 @@ export class Outbox {
   #undurableBytes = 0;
   #pushes: Buffer[] = [];
   #pushBytes = 0;
-  /** Log position behind the client's latest write. */
-  #writePosition = 0;
   #isEnding = false;
+  /** Whether what leaves waits for the disk. */
+  waits: boolean;
 
   /** `onMoved`: bytes that waited for the disk have left. */
-  constructor(socket: ServerSocket, instance: InstancePort, onMoved: () => void) {
+  constructor(socket: ServerSocket, durability: Durability, onMoved: () => void) {
     this.#socket = socket;
-    this.#instance = instance;
+    this.#durability = durability;
+    this.waits = durability.instance.replyAfterSync;
     this.#onMoved = onMoved;
   }
 
@@ -41,14 +49,9 @@ export class Outbox {
     return this.#socket.waitingBytes + this.#undurableBytes + this.#pushBytes;
   }
 
-  /** The client wrote: replies from here on answer for it. */
-  noteWrite(): void {
-    if (this.#instance.replyAfterSync) this.#writePosition = this.#instance.logEnd();
-  }
-
   /** Replies leave. Returns whether the bytes may be used again; otherwise they must never change. */
   send(bytes: Buffer): boolean {
-    if (this.#instance.replyAfterSync && this.#mustWait()) {
+    if (this.waits && this.#mustWait()) {
       this.#wait(Buffer.from(bytes));
       return true;
     }
@@ -73,7 +76,7 @@ export class Outbox {
     const bytes = this.#pushes.length === 1 ? this.#pushes[0]! : Buffer.concat(this.#pushes);
     this.#pushes = [];
     this.#pushBytes = 0;
-    if (this.#instance.replyAfterSync && this.#mustWait()) this.#wait(bytes);
+    if (this.waits && this.#mustWait()) this.#wait(bytes);
     else this.#socket.write(bytes);
   }
 
@@ -92,20 +95,21 @@ export class Outbox {
   }
 
   #mustWait(): boolean {
-    return this.#undurable.length > 0 || !this.#instance.isDurable(this.#writePosition);
+    const { instance, writtenPosition } = this.#durability;
+    return this.#undurable.length > 0 || !instance.isDurable(writtenPosition);
   }
 
   #wait(bytes: Buffer): void {
     const last = this.#undurable.at(-1);
-    const position = this.#writePosition;
+    const position = this.#durability.writtenPosition;
     this.#undurable.push({ position, bytes });
     this.#undurableBytes += bytes.length;
-    if (last?.position !== position) this.#instance.whenDurable(position, this.#release);
+    if (last?.position !== position) this.#durability.instance.whenDurable(position, this.#release);
   }
 
   #releaseDurable(): void {
     let count = 0;
-    while (count < this.#undurable.length && this.#instance.isDurable(this.#undurable[count]!.position)) {
+    while (count < this.#undurable.length && this.#durability.instance.isDurable(this.#undurable[count]!.position)) {
       const { bytes } = this.#undurable[count++]!;
       this.#undurableBytes -= bytes.length;
       this.#socket.write(bytes);

@@ -17,7 +17,7 @@ import type { Args } from '../resp/args.ts';
 import type { RequestParser } from '../resp/parser.ts';
 import { ReplyWriter } from '../resp/reply-writer.ts';
 import { ClientConnection, type EXECUTED, type HELD } from './client-connection.ts';
-import { Dispatcher } from './dispatcher.ts';
+import { Dispatcher, MAX_CLIENTS } from './dispatcher.ts';
 import * as limits from './limits.ts';
 import type { Credentials, InstancePort } from './ports.ts';
 import type { Outbox } from './outbox.ts';
@@ -37,7 +37,7 @@ export interface RedisServerOptions {
   readonly settings: FixedSettings;
 }
 
-const MAX_CLIENTS = Buffer.from('-ERR max number of clients reached\r\n');
+const MAX_CLIENTS_REPLY = Buffer.from(`-${MAX_CLIENTS}\r\n`);
 
 export class RedisServer implements ServerPort {
   readonly parser: RequestParser;
@@ -51,6 +51,8 @@ export class RedisServer implements ServerPort {
   readonly settings: Settings;
   readonly slowlog = new SlowLog();
   current: ClientConnection | null = null;
+  /** Log position behind the latest write of any client; kept only where replies wait for the disk. */
+  writtenPosition = 0;
   readonly #dispatcher: Dispatcher;
   readonly #database: Database;
   readonly #clock: Clock;
@@ -87,16 +89,27 @@ export class RedisServer implements ServerPort {
 
   /** A new client. */
   accept(socket: ServerSocket): void {
-    if (this.#isClosing || this.#connections.size >= this.#options.settings.maxclients) {
+    const places = this.#options.settings.maxclients - this.#connections.size;
+    if (this.#isClosing || places <= -limits.RESERVED_CONNECTIONS) {
       this.#stats.connectionsRejected++;
-      socket.write(MAX_CLIENTS);
+      socket.write(MAX_CLIENTS_REPLY);
       socket.end();
       return;
     }
     this.#stats.connectionsReceived++;
     socket.setKeepAlive(limits.KEEP_ALIVE_SECONDS);
-    const connection = new ClientConnection(this, socket, this.#nextId++);
+    const connection = new ClientConnection(this, socket, this.#nextId++, places <= 0);
     this.#connections.set(connection.id, connection);
+    if (connection.isReserved)
+      this.#clock.after(limits.RESERVED_LOGIN_MS, () => this.#refuseUnlessInternal(connection));
+  }
+
+  /** It has one of the reserved places. */
+  #refuseUnlessInternal(connection: ClientConnection): void {
+    if (connection.user !== '' || !this.#connections.has(connection.id)) return;
+    this.#stats.connectionsRejected++;
+    connection.send((reply) => reply.error(MAX_CLIENTS));
+    connection.closeAfterReply();
   }
 
   /** Passwords changed; connections that are there stay. */
@@ -153,6 +166,11 @@ export class RedisServer implements ServerPort {
     this.instance.wake();
     if (!this.#dispatcher.logIsBehind && this.instance.unwrittenBytes() > limits.LOG_UNWRITTEN_BYTES_MAX)
       this.#waitForLog();
+  }
+
+  /** A client's write was committed. */
+  noteWrite(): void {
+    if (this.instance.replyAfterSync) this.writtenPosition = this.instance.logEnd();
   }
 
   /** Holds writes until the disk has caught up by half. */

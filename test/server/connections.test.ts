@@ -24,11 +24,24 @@ describe('A connection', () => {
     expect(await first.ask('ping')).toBe('PONG');
     expect(await second.ask('ping')).toBe('PONG');
     const third = await endpoint.connect();
-    expect(await third.next()).toBe('-ERR max number of clients reached');
+    expect(await third.ask('ping')).toBe('-ERR max number of clients reached');
     await third.closed();
     first.socket.destroy();
     await eventually(() => [...endpoint.server.sessions()].length === 1, 'the first is forgotten');
     expect(await (await endpoint.connect()).ask('ping')).toBe('PONG');
+  });
+
+  it('of another instance, or of the daemon, is taken beyond the limit, and no other', async () => {
+    await start({ clientsMax: 1 });
+    expect(await (await endpoint.connect()).ask('ping')).toBe('PONG');
+    const [peer, control, client] = [await endpoint.connect(), await endpoint.connect(), await endpoint.connect()];
+    expect(await peer.ask('auth __replication peer')).toBe('OK');
+    expect(await control.ask('auth __control daemon')).toBe('OK');
+    await client.ask('auth default x');
+    expect(await client.ask('ping')).toBe('-ERR max number of clients reached');
+    await client.closed();
+    expect(await control.ask('crdt.status')).toBe('{"state":"ready"}');
+    expect(await peer.ask('ping')).toBe('PONG');
   });
 
   it('is closed after a protocol error, with what came before it answered', async () => {
@@ -146,17 +159,21 @@ describe('A connection', () => {
     for (const expected of ['OK', 'QUEUED', ['OK'], '3']) expect(await client.next()).toEqual(expected);
   });
 
-  it('gets no reply to a write before it is on disk, nor what comes after it', async () => {
+  it('gets no reply to a write before it is on disk, nor what comes after it; nor does anybody else', async () => {
     const client = await (await start({ replyAfterSync: true })).connect();
     expect(await client.ask('get a')).toBeNull();
     client.send('set a 1\r\nget a');
     const other = await endpoint.connect();
     await eventually(() => endpoint.durableWaiters.length > 0, 'the reply waits');
     client.send('get a');
-    expect(await other.ask('get a')).toBe('1');
-    expect(client.unread.length).toBe(0);
+    other.send('get a');
+    const control = await endpoint.connect();
+    expect(await control.ask('auth __control daemon')).toBe('OK');
+    expect(await control.ask('crdt.status')).toBe('{"state":"ready"}');
+    expect([client.unread.length, other.unread.length]).toEqual([0, 0]);
     endpoint.sync();
     expect([await client.next(), await client.next(), await client.next()]).toEqual(['OK', '1', '1']);
+    expect(await other.next()).toBe('1');
     expect(endpoint.durableWaiters).toHaveLength(0);
   });
 
