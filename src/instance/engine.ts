@@ -17,7 +17,8 @@ import { Replication } from '../replication/replication.ts';
 import type { ReplicationLinkStatus } from '../replication/link-health.ts';
 import type { ReplicationLimits } from '../replication/limits.ts';
 import { EMPTY_LOG, Log, type LogPersistence } from '../storage/log.ts';
-import { recover, type Recovery, type SnapshotSink } from '../storage/recovery.ts';
+import type { ManifestStore } from '../storage/manifest.ts';
+import { openManifest, recover, type DirectoryOptions, type Recovery, type SnapshotSink } from '../storage/recovery.ts';
 import { Snapshotter } from '../storage/snapshotter.ts';
 import type { InstanceConfig, InstanceStatus } from './config.ts';
 import * as limits from './limits.ts';
@@ -53,6 +54,8 @@ export class Engine {
   readonly replication: Replication;
   readonly #options: EngineOptions;
   readonly #host: Host;
+  readonly #manifest: ManifestStore;
+  /** null: nothing is persisted. */
   readonly #recovery: Recovery | null;
   readonly #snapshotter: Snapshotter | null;
   readonly #maintenance: Maintenance;
@@ -77,6 +80,7 @@ export class Engine {
     });
     database.setTime(host.clock.nowMs());
     const recovery = config.persistence.kind === 'disabled' ? null : await recoverInto(database, options);
+    const manifest = recovery?.manifest ?? (await openManifest(directoryOf(options)));
     const log = await Log.open(
       {
         disk: host.disk,
@@ -86,7 +90,7 @@ export class Engine {
         origins: database.origins,
         vector: () => database.vector,
         persistence: logPersistence(config),
-        manifest: recovery?.manifest ?? null,
+        manifest,
         backlogBytesMax: config.backlogBytesMax,
         ...(options.logSegmentBytes === undefined ? {} : { segmentBytes: options.logSegmentBytes }),
         onFatal: (error) => options.onFatal(`the log cannot be written: ${error.message}`),
@@ -94,22 +98,29 @@ export class Engine {
       },
       recovery?.log ?? EMPTY_LOG,
     );
-    const engine = new Engine(options, database, log, recovery);
+    const engine = new Engine(options, database, log, manifest, recovery);
     await engine.#beginGeneration();
     return engine;
   }
 
-  private constructor(options: EngineOptions, database: Database, log: Log, recovery: Recovery | null) {
+  private constructor(
+    options: EngineOptions,
+    database: Database,
+    log: Log,
+    manifest: ManifestStore,
+    recovery: Recovery | null,
+  ) {
     const { host, config } = options;
     this.#options = options;
     this.#host = host;
     this.#config = config;
+    this.#manifest = manifest;
     this.#recovery = recovery;
     this.database = database;
     this.log = log;
     this.#maintenance = new Maintenance(database);
     this.#startedAtMs = host.clock.monotonicMs();
-    this.#snapshotter = recovery === null ? null : this.#createSnapshotter(recovery);
+    this.#snapshotter = recovery === null ? null : this.#createSnapshotter();
     this.replication = new Replication({
       guid: config.guid,
       secret: () => this.#config.replicationSecret,
@@ -220,11 +231,13 @@ export class Engine {
 
   async #beginGeneration(): Promise<void> {
     const recovery = this.#recovery;
+    const { generation } = this.#manifest.current;
     if (recovery === null) {
-      this.#startGeneration(this.#nextGeneration(0));
+      const next = this.#nextGeneration(generation);
+      await this.#manifest.beginGeneration(next, { publishedAfterSync: false });
+      this.#startGeneration(next);
       return;
     }
-    const { generation } = recovery.manifest.current;
     if (recovery.cutBytes > 0) {
       this.#options.log('info', `log tail cut: ${recovery.cutBytes} bytes were written only in part`);
     }
@@ -236,7 +249,7 @@ export class Engine {
     const next = this.#nextGeneration(generation);
     const { persistence } = this.#config;
     const publishedAfterSync = persistence.kind === 'aof' && persistence.fsync === 'always';
-    await recovery.manifest.beginGeneration(next, { publishedAfterSync });
+    await this.#manifest.beginGeneration(next, { publishedAfterSync });
     if (!recovery.fresh) this.#options.log('info', `new generation ${next}: the last run did not end cleanly`);
     this.database.observeHlc(recovery.hlcMax);
     this.#startGeneration(next);
@@ -246,7 +259,7 @@ export class Engine {
   #loseGeneration(): void {
     const next = this.#nextGeneration(this.database.self.generation);
     this.#startGeneration(next);
-    this.#recovery?.manifest.update({ generation: next }).catch((error: unknown) => {
+    this.#manifest.update({ generation: next }).catch((error: unknown) => {
       this.#options.onFatal(`the manifest cannot be written: ${String(error)}`);
     });
   }
@@ -279,7 +292,7 @@ export class Engine {
     else this.replication.resume(from);
   }
 
-  #createSnapshotter(recovery: Recovery): Snapshotter {
+  #createSnapshotter(): Snapshotter {
     const { host, config } = this.#options;
     const { persistence } = config;
     return new Snapshotter({
@@ -287,7 +300,7 @@ export class Engine {
       clock: host.clock,
       directory: config.dataDirectory,
       log: this.log,
-      manifest: recovery.manifest,
+      manifest: this.#manifest,
       policy: persistence.kind === 'snapshot' ? persistence : { kind: 'aof' },
       vector: () => this.database.vector,
       beginSnapshot: () => this.database.beginSnapshot(),
@@ -345,8 +358,14 @@ function logPersistence(config: InstanceConfig): LogPersistence {
   return persistence.kind === 'aof' ? persistence : { kind: persistence.kind };
 }
 
+const directoryOf = ({ host, config }: EngineOptions): DirectoryOptions => ({
+  disk: host.disk,
+  directory: config.dataDirectory,
+  guid: config.guid,
+  instanceId: config.instanceId,
+});
+
 async function recoverInto(database: Database, options: EngineOptions): Promise<Recovery> {
-  const { host, config } = options;
   const merge = (): SnapshotSink => {
     const merger = database.beginMerge();
     return {
@@ -357,11 +376,8 @@ async function recoverInto(database: Database, options: EngineOptions): Promise<
     };
   };
   return recover({
-    disk: host.disk,
-    directory: config.dataDirectory,
+    ...directoryOf(options),
     origins: database.origins,
-    guid: config.guid,
-    instanceId: config.instanceId,
     target: {
       onSnapshot: merge,
       onMerge: merge,

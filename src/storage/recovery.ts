@@ -55,22 +55,38 @@ export interface Recovery {
   readonly log: LogStart;
 }
 
-export interface RecoveryOptions {
+export interface DirectoryOptions {
   readonly disk: Disk;
   readonly directory: string;
-  readonly origins: OriginTable;
   readonly guid: string;
   readonly instanceId: number;
+}
+
+export interface RecoveryOptions extends DirectoryOptions {
+  readonly origins: OriginTable;
   readonly target: RecoveryTarget;
 }
 
 /** Throws a CrdbError when the directory belongs to another instance, or what is needed of it is damaged or missing. */
 export async function recover(options: RecoveryOptions): Promise<Recovery> {
+  const { manifest, fresh, names } = await openDirectory(options);
+  if (!fresh) return new LogRecovery(options, manifest.current, names).run();
+  return { manifest, fresh, clean: false, keepsGeneration: false, cutBytes: 0, hlcMax: 0, log: EMPTY_LOG };
+}
+
+/** Where nothing is persisted the manifest is kept all the same: it alone knows which generations there have been. */
+export async function openManifest(options: DirectoryOptions): Promise<ManifestStore> {
+  return (await openDirectory(options)).manifest;
+}
+
+async function openDirectory(
+  options: DirectoryOptions,
+): Promise<{ readonly manifest: ManifestStore; readonly fresh: boolean; readonly names: readonly string[] }> {
   const { disk, directory, guid, instanceId } = options;
   await disk.makeDirectory(directory);
   const names = await removeUnfinished(disk, directory);
   const manifest = await readManifest(disk, directory);
-  if (manifest === null) return startFresh(options, names);
+  if (manifest === null) return { manifest: await createManifest(options, names), fresh: true, names };
   if (manifest.guid !== guid || manifest.instanceId !== instanceId) {
     throw new CrdbError(
       'instance_failed',
@@ -78,7 +94,7 @@ export async function recover(options: RecoveryOptions): Promise<Recovery> {
       { hint: 'Give this instance its own data directory.' },
     );
   }
-  return new LogRecovery(options, manifest, names).run();
+  return { manifest: new ManifestStore(disk, directory, manifest), fresh: false, names };
 }
 
 async function removeUnfinished(disk: Disk, directory: string): Promise<readonly string[]> {
@@ -90,7 +106,7 @@ async function removeUnfinished(disk: Disk, directory: string): Promise<readonly
   return names.filter((name) => !name.endsWith(TEMPORARY_SUFFIX));
 }
 
-async function startFresh(options: RecoveryOptions, names: readonly string[]): Promise<Recovery> {
+async function createManifest(options: DirectoryOptions, names: readonly string[]): Promise<ManifestStore> {
   const { disk, directory, guid, instanceId } = options;
   const data = names.find((name) => segmentPosition(name) !== null || snapshotPosition(name) !== null);
   if (data !== undefined) {
@@ -108,7 +124,7 @@ async function startFresh(options: RecoveryOptions, names: readonly string[]): P
     publishedAfterSync: false,
   });
   await manifest.update({});
-  return { manifest, fresh: true, clean: false, keepsGeneration: false, cutBytes: 0, hlcMax: 0, log: EMPTY_LOG };
+  return manifest;
 }
 
 class LogRecovery {

@@ -14,16 +14,14 @@ export interface FaultOptions {
   readonly nodes: readonly SimulatedNode[];
   /** Mean distance between faults, ms. */
   readonly everyMs: number;
-  /** Whether the wall clocks may jump backwards. */
-  readonly jumpsBack: boolean;
   /** Whether this instance may lose all that it has not made durable. */
   readonly mayCrash: (node: SimulatedNode) => boolean;
 }
 
 const DOWN_MS_MEAN = 6000;
 const CUT_MS_MEAN = 8000;
-/** A restart takes a second at least: a generation is named after the second in which it begins. */
-const DOWN_MS_MIN = 1100;
+/** Less than the second after which a generation is named. */
+const DOWN_MS_MIN = 100;
 
 export class Faults {
   readonly #options: FaultOptions;
@@ -126,8 +124,8 @@ export class Faults {
   }
 
   #jump(node: SimulatedNode): void {
-    const { random, jumpsBack, world } = this.#options;
-    const byMs = Math.round(random.real(jumpsBack ? -4000 : 0, 4000));
+    const { random, world } = this.#options;
+    const byMs = Math.round(random.real(-4000, 4000));
     world.note(30, () => `${machineName(node.id)}: the wall clock jumps by ${byMs} ms`);
     node.machine.clock.jump(byMs);
   }

@@ -21,7 +21,6 @@ export interface Profile {
   readonly keys: number;
   /** FLUSHALL happens; then there are no books of the clients. */
   readonly flushes: boolean;
-  readonly jumpsBack: boolean;
 }
 
 export interface ProfileOptions {
@@ -77,7 +76,5 @@ export function chooseProfile(random: SeededRandom, options: ProfileOptions): Pr
     faultEveryMs: random.pick([1500, 4000, 12_000]) * stretch,
     keys,
     flushes,
-    // Without a data directory the generation is the second of the start: only a clock that never goes back makes it unique.
-    jumpsBack: chosen.every(({ persistence }) => persistence.kind !== 'disabled'),
   };
 }

@@ -78,14 +78,13 @@ export class Simulation {
         }),
       );
     }
-    const { keys, flushes, faultEveryMs, jumpsBack } = this.profile;
+    const { keys, flushes, faultEveryMs } = this.profile;
     this.#workload = new Workload({ random: new SeededRandom(options.seed, 'workload'), keys, flushes });
     this.#faults = new Faults({
       world: this.world,
       random: new SeededRandom(options.seed, 'faults'),
       nodes: this.#nodes,
       everyMs: faultEveryMs,
-      jumpsBack,
       mayCrash: (node) => this.#mayCrash(node),
     });
   }
