@@ -8,7 +8,7 @@
  * Invariant: within a turn `current` is the connection whose requests run; no other connection's requests run then.
  */
 import type { Database } from '../database/database.ts';
-import type { Clock } from '../host/host.ts';
+import type { Clock, Timer } from '../host/host.ts';
 import type { ServerSocket } from '../host/tcp-listener.ts';
 import type { AckPort, ControlPort, QueuedCommand, ServerPort, Session } from '../redis-commands/session.ts';
 import { USER } from '../redis-commands/session.ts';
@@ -68,6 +68,7 @@ export class RedisServer implements ServerPort {
   #credentials: Credentials;
   #nextId = 1;
   #stats: ServerStats;
+  #pauseTimer: Timer | null = null;
   #isClosing = false;
   #onAllClosed: () => void = () => {};
 
@@ -128,6 +129,7 @@ export class RedisServer implements ServerPort {
    */
   async closeAll(): Promise<void> {
     this.#isClosing = true;
+    this.#pauseTimer?.cancel();
     const closing = [...this.#connections.values()].filter(({ user }) => user !== USER.control);
     for (const connection of closing) connection.closeAfterReply();
     if (closing.length === 0) return;
@@ -287,6 +289,7 @@ export class RedisServer implements ServerPort {
     const dispatcher = this.#dispatcher;
     dispatcher.pausedUntilMs = untilMs;
     dispatcher.pausesWritesOnly = writesOnly;
+    this.#pauseTimer?.cancel();
     if (untilMs === 0) {
       this.#clock.soon(() => this.resumeHeld());
       return;
@@ -294,11 +297,10 @@ export class RedisServer implements ServerPort {
     this.#endPauseLater();
   }
 
-  /** The timer runs by another clock than the pause is measured by, and the pause may have been prolonged: looked at again until it is over. */
+  /** The timer runs by another clock than the pause is measured by: looked at again until it is over. */
   #endPauseLater(): void {
     const dispatcher = this.#dispatcher;
-    this.#clock.after(Math.max(1, dispatcher.pausedUntilMs - this.#clock.nowMs()), () => {
-      if (dispatcher.pausedUntilMs === 0) return;
+    this.#pauseTimer = this.#clock.after(Math.max(1, dispatcher.pausedUntilMs - this.#clock.nowMs()), () => {
       if (this.#clock.nowMs() < dispatcher.pausedUntilMs) return this.#endPauseLater();
       dispatcher.pausedUntilMs = 0;
       this.resumeHeld();
