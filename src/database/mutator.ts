@@ -12,7 +12,7 @@ import { FLAG, TAG, type Context, type CounterCut } from '../crdt/cell.ts';
 import type { ExactNumber } from '../crdt/exact-number.ts';
 import { SET, type FieldCuts } from './effects.ts';
 import type { KeyRef } from './key-ref.ts';
-import { TYPE } from './key-ref.ts';
+import { TYPE, type Type } from './key-ref.ts';
 import type { Keyspace } from './keyspace.ts';
 import type { KeyWatch } from './key-watch.ts';
 
@@ -143,7 +143,7 @@ export class Mutator {
     field = ks.cells.writeRegister(ks.containers.fields, map, field, this, bytes, start, length);
     if ((flags & SET.expires) !== 0) ks.cells.writeExpiry(field, this, expiryMs, this.context);
     ks.settleField(ref, hash, field);
-    this.#settleAfterGrowth(ref);
+    this.#settleAfterGrowth(ref, TYPE.hash);
   }
 
   removeField(
@@ -184,7 +184,7 @@ export class Mutator {
     const field = this.#openField(ref, hash, fieldBytes, fieldStart, fieldLength, 0, known);
     ks.cells.applyIncrement(field, this.origin, frame, n, total);
     ks.settleField(ref, hash, field);
-    this.#settleAfterGrowth(ref);
+    this.#settleAfterGrowth(ref, TYPE.hash);
   }
 
   expireField(ref: KeyRef, fieldBytes: Uint8Array, fieldStart: number, fieldLength: number, expiryMs: number): void {
@@ -193,7 +193,7 @@ export class Mutator {
     const field = this.#openField(ref, hash, fieldBytes, fieldStart, fieldLength, 0);
     ks.cells.writeExpiry(field, this, expiryMs, this.context);
     ks.settleField(ref, hash, field);
-    this.#settleAfterGrowth(ref);
+    this.#settleAfterGrowth(ref, TYPE.hash);
   }
 
   addMember(ref: KeyRef, bytes: Uint8Array, start: number, length: number): void {
@@ -210,7 +210,7 @@ export class Mutator {
       if (ks.preImages !== null) ks.preImages.member(ref.record, member);
       ks.elements.addDot(member, this, this.context);
     }
-    this.#settleAfterGrowth(ref);
+    this.#settleAfterGrowth(ref, TYPE.set);
   }
 
   removeMember(ref: KeyRef, bytes: Uint8Array, start: number, length: number): void {
@@ -307,11 +307,11 @@ export class Mutator {
     return field;
   }
 
-  /** Something came into the key's container: only a key that did not count yet, or counted as another type, needs settling. */
-  #settleAfterGrowth(ref: KeyRef): void {
+  /** Something came into the key's container of that type: only a key that did not count yet, or counted as another type, changes. */
+  #settleAfterGrowth(ref: KeyRef, grown: Type): void {
     const ks = this.#keyspace;
     if ((ks.cells.flags(ref.record) & FLAG.visible) === 0) ks.settle(ref);
-    else ref.type = ks.typeOf(ref.record);
+    else if (ref.type !== grown) ref.type = ks.typeOf(ref.record);
     this.#touch(ref);
   }
 

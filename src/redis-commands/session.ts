@@ -53,7 +53,8 @@ export interface Session extends Watcher {
   /** seq of this session's latest write under the current origin; 0: none. For WAIT. */
   lastWriteSeq: number;
   readonly subscriptions: Record<ChannelKind, Set<string>>;
-  readonly subscriptionCount: number;
+  /** Kept by whoever changes `subscriptions`: it is looked at before every command. */
+  subscriptionCount: number;
   /** Bytes of replies and messages that it has not read yet. */
   readonly queuedBytes: number;
   /** Bytes of requests that wait to be complete, or to be executed. */

@@ -45,6 +45,7 @@ export class ClientConnection implements Session {
   noEvict = false;
   isMonitor = false;
   lastWriteSeq = 0;
+  subscriptionCount = 0;
   readonly subscriptions: Record<ChannelKind, Set<string>> = {
     channel: new Set(),
     pattern: new Set(),
@@ -113,11 +114,6 @@ export class ClientConnection implements Session {
 
   get lastCommand(): string {
     return this.lastEntry?.lowerName ?? '';
-  }
-
-  get subscriptionCount(): number {
-    const { channel, pattern, shard } = this.subscriptions;
-    return channel.size + pattern.size + shard.size;
   }
 
   get queuedBytes(): number {

@@ -26,6 +26,7 @@ export class PubSubHub implements PubSubPort {
 
   subscribe(session: Session, kind: ChannelKind, channel: string): void {
     session.subscriptions[kind].add(channel);
+    countSubscriptions(session);
     const listeners = this.#listeners[kind];
     const set = listeners.get(channel);
     if (set) set.add(session);
@@ -35,6 +36,7 @@ export class PubSubHub implements PubSubPort {
 
   unsubscribe(session: Session, kind: ChannelKind, channel: string): void {
     session.subscriptions[kind].delete(channel);
+    countSubscriptions(session);
     const set = this.#listeners[kind].get(channel);
     if (!set) return;
     set.delete(session);
@@ -84,6 +86,11 @@ export class PubSubHub implements PubSubPort {
     }
     return count;
   }
+}
+
+function countSubscriptions(session: Session): void {
+  const { channel, pattern, shard } = session.subscriptions;
+  session.subscriptionCount = channel.size + pattern.size + shard.size;
 }
 
 function writeMessage(reply: Reply, verb: string, parts: readonly Uint8Array[]): void {
