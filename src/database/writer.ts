@@ -40,6 +40,8 @@ export class Writer {
   contextMoved = true;
   /** Index of the own current origin. */
   origin = 0;
+  /** There are other instances, or have been: one of them may be removing what is added here. */
+  hasPeers = true;
   #isOpen = false;
   #seq = 0;
   #encodedKey: KeyRef | null = null;
@@ -219,7 +221,12 @@ export class Writer {
 
   // ---------------------------------------------------------------- set members
 
+  /**
+   * A member that is there is added again, so that it survives a remove by another instance that has not seen this add. Where there are no
+   * others nothing can be concurrent, and nothing is written.
+   */
   addMember(ref: KeyRef, bytes: Uint8Array, start: number, length: number): void {
+    if (!this.hasPeers && this.#isMember(ref, bytes, start, length)) return;
     this.#beginKey(ref);
     this.#effect(OP.addMember, ref, length);
     this.#run(bytes, start, length);
@@ -273,6 +280,12 @@ export class Writer {
     if (ref.record === 0) return 0;
     const ks = this.#keyspace;
     return ks.containers.findField(ks.containers.hash(ref.record), field, start, length);
+  }
+
+  #isMember(ref: KeyRef, bytes: Uint8Array, start: number, length: number): boolean {
+    if (ref.type !== TYPE.set) return false;
+    const { containers } = this.#keyspace;
+    return containers.findMember(containers.set(ref.record), bytes, start, length) !== 0;
   }
 
   /** A write that keeps the time to live repeats "none" for the values it replaces, if they said so. */

@@ -118,6 +118,7 @@ export class Engine {
     this.#recovery = recovery;
     this.database = database;
     this.log = log;
+    database.writer.hasPeers = config.peers.length > 0;
     this.#maintenance = new Maintenance(database);
     this.#startedAtMs = host.clock.monotonicMs();
     this.#snapshotter = recovery === null ? null : this.#createSnapshotter();
@@ -175,6 +176,7 @@ export class Engine {
   configure(config: InstanceConfig): void {
     this.#config = config;
     this.database.memoryBytesMax = config.memoryBytesMax;
+    this.database.writer.hasPeers ||= config.peers.length > 0;
     this.replication.configure(config.peers);
   }
 

@@ -1,22 +1,7 @@
 import { describe, expect, it } from '@jest/globals';
 import type { Persistence } from '../../src/instance/config.ts';
-import { SimulatedInstance } from '../simulation/instance/simulated-instance.ts';
-import type { Machine } from '../simulation/world/machine.ts';
 import { SimulatedWorld } from '../simulation/world/world.ts';
-
-async function start(world: SimulatedWorld, machine: Machine, persistence: Persistence): Promise<SimulatedInstance> {
-  const starting = SimulatedInstance.start(machine.start(), {
-    id: 1,
-    ids: [1, 2],
-    persistence,
-    backlogBytesMax: 100_000,
-    logSegmentBytes: 100_000,
-    onLog: () => undefined,
-    onFatal: (reason) => world.fail(new Error(reason)),
-  });
-  await world.run(world.nowMs + 1000);
-  return starting;
-}
+import { startInstance } from './start.ts';
 
 describe('The generation of an instance', () => {
   it.each<[string, Persistence]>([
@@ -31,7 +16,7 @@ describe('The generation of an instance', () => {
       const generations: number[] = [];
       for (const jumpMs of [0, 0, -3_600_000]) {
         machine.clock.jump(jumpMs);
-        const instance = await start(world, machine, persistence);
+        const instance = await startInstance(world, machine, { persistence, ids: [1, 2] });
         instance.execute([['SET', 'k', 'v']]);
         generations.push(instance.database.self.generation);
         machine.kill();
