@@ -89,6 +89,8 @@ export interface TableEntry {
   calls: number;
   failed: number;
   rejected: number;
+  /** Microseconds of the calls that were timed. */
+  micros: number;
 }
 
 const SLOTS = 2048;
@@ -155,6 +157,7 @@ function makeEntry(spec: CommandSpec): TableEntry {
     calls: 0,
     failed: 0,
     rejected: 0,
+    micros: 0,
   };
 }
 

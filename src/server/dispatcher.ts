@@ -79,7 +79,7 @@ export class Dispatcher {
     this.commandsProcessed = 0;
     this.errors.clear();
     for (const entry of this.table.entries) {
-      for (const each of [entry, ...entry.subcommands]) each.calls = each.failed = each.rejected = 0;
+      for (const each of [entry, ...entry.subcommands]) each.calls = each.failed = each.rejected = each.micros = 0;
     }
   }
 
@@ -153,6 +153,7 @@ export class Dispatcher {
       this.#fail(entry, error, before);
     }
     const micros = Math.round((this.#clock.monotonicMs() - started) * 1000);
+    entry.micros += micros;
     const { thresholdMicros } = this.#slowlog;
     if (thresholdMicros >= 0 && micros >= thresholdMicros && !entry.spec.flags.includes('skip_slowlog')) {
       this.#slowlog.note(session, args, micros, this.#database.nowMs);
