@@ -65,7 +65,7 @@ export class ReplyWriter implements Reply {
   error(text: string): void {
     this.errorCount++;
     this.lastError = text;
-    this.#line(45, text.replace(/[\r\n]/g, ' '), 'latin1');
+    this.#line(45, text.replace(/[\r\n]+$/, '').replace(/[\r\n]/g, ' '), 'latin1');
   }
 
   integer(value: number): void {

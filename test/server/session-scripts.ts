@@ -587,6 +587,7 @@ scan 0 count 1000 type string
 "\xff" x
 config "\xff\x00y"
 expire s 10 "\xff\x00y"
+expire s 10 "\r\nx\r\n"
 set k v "\xff"
 client list type "\xff\x00y"
 client kill type "\xff"
