@@ -8,7 +8,7 @@ import { NO_KEYS, type Call, type CommandFlag, type CommandSpec } from './spec.t
 import { SYNTAX_ERROR } from './texts.ts';
 
 /** Flags of ours that Redis does not print. */
-const INTERNAL: readonly CommandFlag[] = ['not_queued', 'hidden', 'skip_slowlog'];
+const INTERNAL: readonly CommandFlag[] = ['not_queued', 'hidden'];
 
 export const isShown = (spec: CommandSpec): boolean => !spec.flags.includes('hidden');
 export const nameOf = (spec: CommandSpec): string => spec.name.toLowerCase().replace(' ', '|');

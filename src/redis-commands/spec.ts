@@ -31,7 +31,6 @@ export type CommandFlag =
   | 'no_multi'
   | 'movablekeys'
   | 'allow_busy'
-  /** Not for the slow log, whatever it takes. */
   | 'skip_slowlog'
   /** Runs at once inside MULTI, too. */
   | 'not_queued'

@@ -15,7 +15,7 @@ const POOL = Object.entries(SCRIPTS)
   .flatMap(([, script]) => linesOf(script))
   .filter(
     (line) =>
-      !/^(b> )?(multi|exec|[ps]?(un)?subscribe( .* .*)?|client (reply|pause).*|wait 1 0|scan .*|keys .*|config (set|get latency).*|command list .*)$/i.test(
+      !/^(b> )?(multi|exec|[ps]?(un)?subscribe( .* .*)?|client (reply|pause).*|wait 1 0|scan .*|keys .*|config (set|get latency).*|command list .*|slowlog (len|get.*)|object refcount .*)$/i.test(
         line,
       ),
   )
