@@ -13,7 +13,12 @@ export function divergencePage(page: string, specs: readonly CommandSpec[]): str
   const parts: Record<string, string> = {
     deviations: deviations(specs),
     'missing-of-redis': missingOfRedis(specs),
-    'missing-of-enterprise': codes(missing(ENTERPRISE_COMMANDS, specs)),
+    'missing-of-enterprise': codes(
+      missing(
+        ENTERPRISE_COMMANDS,
+        specs.filter((spec) => !isRefused(spec)),
+      ),
+    ),
     'beyond-enterprise': codes(beyondEnterprise(specs)),
   };
   const seen = new Set<string>();
@@ -49,20 +54,25 @@ function missingOfRedis(specs: readonly CommandSpec[]): string {
 
 function missing(names: readonly string[], specs: readonly CommandSpec[]): string[] {
   const ours = ourNames(specs);
-  return names.filter((name) => !ours.has(name) && !isHelp(name));
+  const isRefusedAsWhole = (name: string): boolean => name.includes(' ') && refused.has(name.split(' ')[0]!);
+  const refused = new Set(specs.filter(isRefused).map(({ name }) => name));
+  return names.filter((name) => !ours.has(name) && !isRefusedAsWhole(name) && !isHelp(name));
 }
 
 function beyondEnterprise(specs: readonly CommandSpec[]): string[] {
   const theirs = new Set(ENTERPRISE_COMMANDS);
   const isTheirs = (name: string): boolean => theirs.has(name) || theirs.has(name.split(' ')[0]!);
   return listCommands(specs)
-    .filter(({ name, deviation = '' }) => !isTheirs(name) && !deviation.startsWith('Refused'))
+    .filter(({ name, deviation = '' }) => !isTheirs(name) && !deviation.startsWith(REFUSED) && !isHelp(name))
     .map(({ name }) => name);
 }
 
 /** Containers count as there when one of their subcommands is. */
 const ourNames = (specs: readonly CommandSpec[]): Set<string> =>
   new Set(listCommands(specs).flatMap(({ name }) => [name, name.split(' ')[0]!]));
+
+const REFUSED = 'Refused';
+const isRefused = ({ deviation = '' }: CommandSpec): boolean => deviation.startsWith(REFUSED);
 
 const isHelp = (name: string): boolean => name.endsWith(' HELP');
 

@@ -43,7 +43,7 @@ export function listCommands(specs: readonly CommandSpec[]): CommandSpec[] {
 /** What is said of a container holds for each of its subcommands that says nothing itself. */
 function inherit(sub: CommandSpec, parent: CommandSpec): CommandSpec {
   const deviation = sub.deviation ?? parent.deviation;
-  return deviation === undefined ? sub : { ...sub, deviation };
+  return deviation === undefined || sub.name.endsWith(' HELP') ? sub : { ...sub, deviation };
 }
 
 export function groupRows<T>(rows: readonly (readonly [group: string, row: T])[]): GroupOf<T>[] {

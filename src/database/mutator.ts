@@ -210,7 +210,9 @@ export class Mutator {
       if (ks.preImages !== null) ks.preImages.member(ref.record, member);
       ks.elements.addDot(member, this, this.context);
     }
-    this.#settleAfterGrowth(ref, TYPE.set);
+    // A member that was there already gets a younger dot, of which nobody who watches the key sees anything.
+    const isSeen = member === 0 || (ks.cells.flags(ref.record) & FLAG.visible) === 0;
+    this.#settleAfterGrowth(ref, TYPE.set, isSeen);
   }
 
   removeMember(ref: KeyRef, bytes: Uint8Array, start: number, length: number): void {
@@ -308,11 +310,11 @@ export class Mutator {
   }
 
   /** Something came into the key's container of that type: only a key that did not count yet, or counted as another type, changes. */
-  #settleAfterGrowth(ref: KeyRef, grown: Type): void {
+  #settleAfterGrowth(ref: KeyRef, grown: Type, isSeen = true): void {
     const ks = this.#keyspace;
     if ((ks.cells.flags(ref.record) & FLAG.visible) === 0) ks.settle(ref);
     else if (ref.type !== grown) ref.type = ks.typeOf(ref.record);
-    this.#touch(ref);
+    if (isSeen) this.#touch(ref);
   }
 
   #touch(ref: KeyRef): void {

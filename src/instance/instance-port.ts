@@ -37,11 +37,16 @@ export function createInstancePort(
     log: options.log,
     info: () => ({
       persistence: {
-        loading: 0,
+        rdb_bgsave_in_progress: database.isSnapshotting ? 1 : 0,
         aof_enabled: config.persistence.kind === 'aof' ? 1 : 0,
+        aof_rewrite_in_progress: 0,
+        aof_last_write_status: 'ok',
         aof_current_size: log.endPosition,
         aof_pending_bytes: log.unwrittenBytes,
-        rdb_bgsave_in_progress: database.isSnapshotting ? 1 : 0,
+      },
+      replication: {
+        master_replid: replicationId(),
+        master_repl_offset: database.vector.get(database.self.index),
       },
       crdt: {
         guid: config.guid,

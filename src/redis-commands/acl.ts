@@ -1,6 +1,7 @@
 /** ACL, as far as there is something to tell: one user for applications, who may do everything. */
 import { categoriesOf, isShown, nameOf } from './command-info.ts';
 import { NO_KEYS, type Call, type CommandFlag, type CommandSpec } from './spec.ts';
+import { tooManyArguments } from './texts.ts';
 
 const CATEGORIES =
   'keyspace read write set sortedset list hash string bitmap hyperloglog geo stream pubsub admin fast slow blocking dangerous connection transaction scripting'.split(
@@ -13,7 +14,8 @@ function cat({ args, reply, server }: Call): void {
     for (const category of CATEGORIES) reply.text(category);
     return;
   }
-  const wanted = args.string(2);
+  if (args.count > 3) return reply.error(tooManyArguments(args.echo(1), 'ACL'));
+  const wanted = args.echo(2);
   if (!CATEGORIES.includes(wanted.toLowerCase())) return reply.error(`ERR Unknown category '${wanted}'`);
   const names = server.table.specs
     .filter(isShown)

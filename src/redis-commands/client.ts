@@ -3,7 +3,7 @@ import { INVALID_NAME, isValidName } from './connection.ts';
 import { parseInteger } from './parse-number.ts';
 import { USER, type Session } from './session.ts';
 import { NO_KEYS, type Call, type CommandFlag, type CommandSpec } from './spec.ts';
-import { NOT_AN_INTEGER, SYNTAX_ERROR } from './texts.ts';
+import { NOT_AN_INTEGER, SYNTAX_ERROR, tooManyArguments } from './texts.ts';
 
 function describe(session: Session, nowMs: number): string {
   const { channel, pattern, shard } = session.subscriptions;
@@ -12,6 +12,8 @@ function describe(session: Session, nowMs: number): string {
     id: session.id,
     addr: session.remote,
     laddr: session.local,
+    // Node.js does not tell file descriptors; Redis shows -1 for connections without one.
+    fd: -1,
     name: session.name,
     age: Math.floor((nowMs - session.createdAtMs) / 1000),
     idle: Math.max(0, Math.floor((nowMs - session.lastCommandMs) / 1000)),
@@ -22,9 +24,19 @@ function describe(session: Session, nowMs: number): string {
     ssub: shard.size,
     multi: session.transaction?.queue.length ?? -1,
     qbuf: session.inputBytes,
+    'qbuf-free': 0,
+    'argv-mem': 0,
+    'multi-mem': session.transaction?.bytes ?? 0,
+    rbs: 0,
+    rbp: 0,
+    obl: 0,
+    oll: 0,
     omem: session.queuedBytes,
+    'tot-mem': session.inputBytes + session.queuedBytes + (session.transaction?.bytes ?? 0),
+    events: 'r',
     cmd: session.lastCommand || 'NULL',
     user: session.user || '(none)',
+    redir: -1,
     resp: session.protocol,
     'lib-name': session.libraryName,
     'lib-ver': session.libraryVersion,
@@ -45,14 +57,14 @@ function list({ args, reply, server }: Call): void {
   for (let i = 2; i < args.count;) {
     if (args.isWord(i, 'TYPE') && i + 1 < args.count) {
       const type = args.string(i + 1).toLowerCase();
-      if (!TYPES.has(type)) return reply.error(`ERR Unknown client type '${args.string(i + 1)}'`);
+      if (!TYPES.has(type)) return reply.error(`ERR Unknown client type '${args.echo(i + 1)}'`);
       sessions = sessions.filter((session) => typeOf(session) === type);
       i += 2;
     } else if (args.isWord(i, 'ID') && i + 1 < args.count) {
       const ids = new Set<number>();
       for (i++; i < args.count; i++) {
         const id = parseInteger(args, i);
-        if (!(id > 0)) return reply.error('ERR Invalid client ID');
+        if (Number.isNaN(id)) return reply.error('ERR Invalid client ID');
         ids.add(id);
       }
       sessions = sessions.filter((session) => ids.has(session.id));
@@ -82,11 +94,11 @@ function kill(call: Call): void {
     } else if (args.isWord(i, 'ADDR')) tests.push((other) => other.remote === value);
     else if (args.isWord(i, 'LADDR')) tests.push((other) => other.local === value);
     else if (args.isWord(i, 'USER')) {
-      if (!USERS.has(value)) return reply.error(`ERR No such user '${value}'`);
+      if (!USERS.has(value)) return reply.error(`ERR No such user '${args.echo(i + 1)}'`);
       tests.push((other) => other.user === value);
     } else if (args.isWord(i, 'TYPE')) {
       const type = value.toLowerCase();
-      if (!TYPES.has(type)) return reply.error(`ERR Unknown client type '${value}'`);
+      if (!TYPES.has(type)) return reply.error(`ERR Unknown client type '${args.echo(i + 1)}'`);
       tests.push((other) => typeOf(other) === type);
     } else if (args.isWord(i, 'MAXAGE')) {
       const seconds = Number(value);
@@ -121,10 +133,10 @@ function setName({ args, reply, session }: Call): void {
 function setInfo({ args, reply, session }: Call): void {
   const value = args.string(3);
   if (!isValidName(value))
-    return reply.error(`ERR ${args.string(2)} cannot contain spaces, newlines or special characters.`);
+    return reply.error(`ERR ${args.echo(2)} cannot contain spaces, newlines or special characters.`);
   if (args.isWord(2, 'LIB-NAME')) session.libraryName = value;
   else if (args.isWord(2, 'LIB-VER')) session.libraryVersion = value;
-  else return reply.error(`ERR Unrecognized option '${args.string(2)}'`);
+  else return reply.error(`ERR Unrecognized option '${args.echo(2)}'`);
   reply.ok();
 }
 
@@ -138,12 +150,13 @@ function setReplyMode({ args, reply, session }: Call): void {
 }
 
 function unblock({ args, reply, server }: Call): void {
-  const id = parseInteger(args, 2);
-  if (Number.isNaN(id)) return reply.error(NOT_AN_INTEGER);
+  if (args.count > 4) return reply.error(tooManyArguments(args.echo(1), 'CLIENT'));
   const asError = args.count > 3 && args.isWord(3, 'ERROR');
   if (args.count > 3 && !asError && !args.isWord(3, 'TIMEOUT')) {
     return reply.error('ERR CLIENT UNBLOCK reason should be TIMEOUT or ERROR');
   }
+  const id = parseInteger(args, 2);
+  if (Number.isNaN(id)) return reply.error(NOT_AN_INTEGER);
   const target = server.session(id);
   if (target?.isBlocked !== true) return reply.integer(0);
   target.cancelBlock(asError ? 'error' : 'timeout');
@@ -243,7 +256,8 @@ const SUBCOMMANDS: readonly CommandSpec[] = [
   ),
   {
     ...sub('TRACKING', -3, '6.0.0', 'Controls server-assisted client-side caching.', ({ args, reply }) => {
-      if (args.isWord(2, 'OFF')) reply.ok();
+      if (args.count === 3 && args.isWord(2, 'OFF')) reply.ok();
+      else if (!args.isWord(2, 'ON')) reply.error(SYNTAX_ERROR);
       else reply.error('ERR client-side caching is not supported by this version; use CLIENT TRACKING OFF');
     }),
     deviation: 'Client-side caching is not offered yet.',

@@ -2,6 +2,8 @@
 import type { Reply } from '../resp/reply.ts';
 import { makeArgs, type Args } from '../resp/args.ts';
 import { matchGlob } from '../base/glob.ts';
+import { parseInteger } from './parse-number.ts';
+import type { CommandTablePort } from './session.ts';
 import { NO_KEYS, type Call, type CommandFlag, type CommandSpec } from './spec.ts';
 import { SYNTAX_ERROR } from './texts.ts';
 
@@ -63,26 +65,45 @@ function replyKeySpecs(reply: Reply, spec: CommandSpec): void {
   reply.integer(0);
 }
 
-/** ACL categories, from group and flags. */
+/** Groups that are no category of their own, or one of another name. */
+const CATEGORY_OF_GROUP: Partial<Record<CommandSpec['group'], string>> = {
+  generic: 'keyspace',
+  transactions: 'transaction',
+  server: '',
+  cluster: '',
+};
+/** Where Redis sees more in a command, or less, than its group and flags say. */
+const CATEGORIES: Readonly<Record<string, string>> = {
+  DBSIZE: 'keyspace read fast',
+  FLUSHALL: 'keyspace write slow dangerous',
+  FLUSHDB: 'keyspace write slow dangerous',
+  INFO: 'slow dangerous',
+  KEYS: 'keyspace read slow dangerous',
+  'PUBSUB HELP': 'slow',
+  ROLE: 'admin fast dangerous',
+  SWAPDB: 'keyspace write fast dangerous',
+  WAIT: 'slow connection',
+};
+
+/** ACL categories, from group and flags. Containers themselves belong to no group. */
 export function categoriesOf(spec: CommandSpec): readonly string[] {
-  const groups: Partial<Record<CommandSpec['group'], string>> = {
-    generic: 'keyspace',
-    transactions: 'transaction',
-    server: '',
-  };
-  const group = groups[spec.group] ?? spec.group;
-  const has = (flag: CommandFlag): boolean => spec.flags.includes(flag);
+  const names = CATEGORIES[spec.name]?.split(' ') ?? deriveCategories(spec);
+  return names.map((name) => `@${name}`);
+}
+
+function deriveCategories({ name, group, flags, subcommands = [] }: CommandSpec): string[] {
+  const own = /^COMMAND( |$)/.test(name) ? 'connection' : (CATEGORY_OF_GROUP[group] ?? group);
+  const isContainer = subcommands.length > 0 && flags.length === 0;
+  const has = (flag: CommandFlag): boolean => flags.includes(flag);
   return [
-    group,
+    isContainer ? '' : own,
     has('write') ? 'write' : '',
     has('readonly') ? 'read' : '',
     has('admin') ? 'admin' : '',
     has('admin') ? 'dangerous' : '',
     has('blocking') ? 'blocking' : '',
     has('fast') ? 'fast' : 'slow',
-  ]
-    .filter((name) => name !== '')
-    .map((name) => `@${name}`);
+  ].filter((category) => category !== '');
 }
 
 function replyDocs(reply: Reply, spec: CommandSpec): void {
@@ -141,29 +162,44 @@ function list({ args, reply, server }: Call): void {
   for (const spec of names) reply.text(nameOf(spec));
 }
 
-/** Places of the keys among the arguments of a whole command. */
-export function keyIndexes(spec: CommandSpec, args: Args): number[] {
+/** Places of the keys among the arguments of a whole command; null: it says how many they are, and that cannot be. */
+export function keyIndexes(spec: CommandSpec, args: Args): number[] | null {
   const { first, last, step } = spec.keys;
-  if (first === 0) return [];
+  if (spec.flags.includes('movablekeys')) return countedKeys(args);
+  // The channels of SSUBSCRIBE and SPUBLISH are routed like keys, and are none.
+  if (first === 0 || spec.group === 'pubsub') return [];
   const end = last < 0 ? args.count + last : last;
   const indexes: number[] = [];
   for (let i = first; i <= end && i < args.count; i += step) indexes.push(i);
   return indexes;
 }
 
+/** SINTERCARD and its like: a number, then so many keys. */
+function countedKeys(args: Args): number[] | null {
+  const count = parseInteger(args, 1);
+  if (!(count >= 1) || count > args.count - 2) return null;
+  return Array.from({ length: count }, (_, i) => i + 2);
+}
+
 function getKeys({ args, reply, server }: Call): void {
   const words = Array.from({ length: args.count - 2 }, (_, i) => args.copy(i + 2));
-  const parent = server.table.find(words[0]!.toString());
-  if (parent === undefined) return reply.error('ERR Invalid command specified');
-  const spec =
-    parent.subcommands?.find((sub) => sub.name === `${parent.name} ${words[1]?.toString().toUpperCase()}`) ?? parent;
+  const spec = findSpec(server.table, words);
+  if (spec === undefined) return reply.error('ERR Invalid command specified');
   const arityFits = spec.arity < 0 ? words.length >= -spec.arity : words.length === spec.arity;
   if (!arityFits) return reply.error('ERR Invalid number of arguments specified for command');
   const whole = makeArgs(words);
   const indexes = keyIndexes(spec, whole);
+  if (indexes === null) return reply.error('ERR Invalid arguments specified for command');
   if (indexes.length === 0) return reply.error('ERR The command has no key arguments');
   reply.array(indexes.length);
   for (const index of indexes) reply.bulk(whole.bytes, whole.starts[index]!, whole.lengths[index]!);
+}
+
+/** The command, or subcommand of a container, that the words name. */
+function findSpec(table: CommandTablePort, words: readonly Buffer[]): CommandSpec | undefined {
+  const parent = table.find(words[0]!.toString('latin1'));
+  if (parent?.subcommands === undefined || words.length < 2) return parent;
+  return parent.subcommands.find((sub) => sub.name === `${parent.name} ${words[1]!.toString('latin1').toUpperCase()}`);
 }
 
 const sub = (name: string, arity: number, since: string, summary: string, run: (call: Call) => void): CommandSpec => ({
@@ -198,7 +234,7 @@ export const COMMAND_COMMANDS = [
       sub('INFO', -2, '2.8.13', 'Returns information about one, multiple or all commands.', info),
       sub('DOCS', -2, '7.0.0', 'Returns documentary information about one, multiple or all commands.', docs),
       sub('LIST', -2, '7.0.0', 'Returns a list of command names.', list),
-      sub('GETKEYS', -3, '2.8.13', 'Extracts the key names from an arbitrary command.', getKeys),
+      sub('GETKEYS', -4, '2.8.13', 'Extracts the key names from an arbitrary command.', getKeys),
     ],
   },
 ] as const satisfies readonly CommandSpec[];

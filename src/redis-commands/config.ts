@@ -2,10 +2,16 @@
 import { NO_KEYS, type Call, type CommandSpec } from './spec.ts';
 import { SYNTAX_ERROR } from './texts.ts';
 
+const IS_PATTERN = /[*?[]/;
+
 function get({ args, reply, server }: Call): void {
   const found = new Map<string, string>();
   for (let i = 2; i < args.count; i++) {
-    for (const [name, value] of server.settings.matching(args.string(i).toLowerCase())) found.set(name, value);
+    const wanted = args.latin1(i);
+    for (const [name, value] of server.settings.matching(wanted.toLowerCase())) {
+      // A plain name comes back as it was asked for.
+      found.set(IS_PATTERN.test(wanted) ? name : wanted, value);
+    }
   }
   reply.map(found.size);
   for (const [name, value] of found) {
@@ -16,11 +22,11 @@ function get({ args, reply, server }: Call): void {
 
 function set({ args, reply, server }: Call): void {
   if (args.count % 2 !== 0) return reply.error(SYNTAX_ERROR);
-  for (let i = 2; i < args.count; i += 2) {
-    const problem = server.settings.set(args.string(i).toLowerCase(), args.string(i + 1));
-    if (problem !== null) return reply.error(problem);
-  }
-  reply.ok();
+  const entries: [name: string, value: string][] = [];
+  for (let i = 2; i < args.count; i += 2) entries.push([args.echo(i).toLowerCase(), args.latin1(i + 1)]);
+  const problem = server.settings.set(entries);
+  if (problem === null) reply.ok();
+  else reply.error(problem);
 }
 
 const sub = (name: string, arity: number, since: string, summary: string, run: (call: Call) => void): CommandSpec => ({

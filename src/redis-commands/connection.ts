@@ -1,7 +1,9 @@
 /** Who the client is, and whether anybody is there. */
+import { parseInteger } from './parse-number.ts';
 import { NO_KEYS, type Call, type CommandSpec } from './spec.ts';
 import { NOT_AN_INTEGER, ONE_DATABASE, SYNTAX_ERROR, wrongArity } from './texts.ts';
 
+const NOT_AN_INT = 'ERR value is out of range, value must between -2147483648 and 2147483647';
 const WRONG_PASSWORD = 'WRONGPASS invalid username-password pair or user is disabled.';
 const NO_PASSWORD_SET =
   'ERR AUTH <password> called without any password configured for the default user. Are you sure your configuration is correct?';
@@ -51,9 +53,8 @@ function hello(call: Call): void {
   let protocol: number = session.protocol;
   let next = 1;
   if (args.count > 1) {
-    const text = args.string(1);
-    if (!/^-?\d+$/.test(text)) return reply.error('ERR Protocol version is not an integer or out of range');
-    protocol = Number(text);
+    protocol = parseInteger(args, 1);
+    if (Number.isNaN(protocol)) return reply.error('ERR Protocol version is not an integer or out of range');
     if (protocol !== 2 && protocol !== 3) return reply.error('NOPROTO unsupported protocol version');
     next = 2;
   }
@@ -69,7 +70,7 @@ function hello(call: Call): void {
       if (!isValidName(name)) return reply.error(INVALID_NAME);
       next += 2;
     } else {
-      return reply.error(`ERR Syntax error in HELLO option '${args.string(next)}'`);
+      return reply.error(`ERR Syntax error in HELLO option '${args.echo(next)}'`);
     }
   }
   if (user !== null) session.user = user;
@@ -98,9 +99,10 @@ function hello(call: Call): void {
 }
 
 function select(call: Call): void {
-  const text = call.args.string(1);
-  if (!/^-?\d+$/.test(text)) call.reply.error(NOT_AN_INTEGER);
-  else if (Number(text) !== 0) call.reply.error(`ERR DB index is out of range: ${ONE_DATABASE}`);
+  const index = parseInteger(call.args, 1);
+  if (Number.isNaN(index)) call.reply.error(NOT_AN_INTEGER);
+  else if (index !== (index | 0)) call.reply.error(NOT_AN_INT);
+  else if (index !== 0) call.reply.error(`ERR DB index is out of range: ${ONE_DATABASE}`);
   else call.reply.ok();
 }
 
@@ -136,7 +138,7 @@ export const CONNECTION_COMMANDS = [
     group: 'connection',
     since: '1.0.0',
     arity: -2,
-    flags: ['noscript', 'loading', 'stale', 'fast', 'no_auth', 'skip_slowlog'],
+    flags: ['allow_busy', 'noscript', 'loading', 'stale', 'fast', 'no_auth'],
     keys: NO_KEYS,
     run: auth,
   },
@@ -146,7 +148,7 @@ export const CONNECTION_COMMANDS = [
     group: 'connection',
     since: '6.0.0',
     arity: -1,
-    flags: ['noscript', 'loading', 'stale', 'fast', 'no_auth', 'skip_slowlog'],
+    flags: ['allow_busy', 'noscript', 'loading', 'stale', 'fast', 'no_auth'],
     keys: NO_KEYS,
     run: hello,
   },
@@ -167,7 +169,7 @@ export const CONNECTION_COMMANDS = [
     group: 'connection',
     since: '1.0.0',
     arity: -1,
-    flags: ['noscript', 'loading', 'stale', 'fast', 'no_auth', 'not_queued'],
+    flags: ['allow_busy', 'noscript', 'loading', 'stale', 'fast', 'no_auth', 'not_queued'],
     keys: NO_KEYS,
     run: ({ reply, session }) => {
       reply.ok();
@@ -180,7 +182,7 @@ export const CONNECTION_COMMANDS = [
     group: 'connection',
     since: '6.2.0',
     arity: 1,
-    flags: ['noscript', 'loading', 'stale', 'fast', 'no_auth', 'not_queued'],
+    flags: ['allow_busy', 'noscript', 'loading', 'stale', 'fast', 'no_auth', 'not_queued'],
     keys: NO_KEYS,
     run: ({ reply, session }) => {
       session.reset();

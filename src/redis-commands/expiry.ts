@@ -50,7 +50,7 @@ function readConditionsOrReply({ args, reply }: Call): number {
     else if (args.isWord(i, 'GT')) conditions |= GT;
     else if (args.isWord(i, 'LT')) conditions |= LT;
     else {
-      reply.error(`ERR Unsupported option ${args.string(i)}`);
+      reply.error(`ERR Unsupported option ${args.echo(i)}`);
       return -1;
     }
   }

@@ -122,7 +122,7 @@ function readSetOptionsOrReply(call: Call): SetOptions | null {
       }
       condition = word;
     } else {
-      reply.error(`ERR unknown argument: ${args.string(i)}`);
+      reply.error(`ERR unknown argument: ${args.echo(i)}`);
       return null;
     }
   }

@@ -13,7 +13,7 @@ import { memoryUsage } from './memory-usage.ts';
 import { parseInteger } from './parse-number.ts';
 import { NO_KEYS, type Call, type CommandSpec, type KeySpec } from './spec.ts';
 import { VALUE } from './string-access.ts';
-import { NOT_AN_INTEGER, SYNTAX_ERROR, unknownSubcommand, wrongArity } from './texts.ts';
+import { NOT_AN_INTEGER, SYNTAX_ERROR } from './texts.ts';
 
 const SECOND_ARGUMENT: KeySpec = { first: 2, last: 2, step: 1 };
 
@@ -90,31 +90,6 @@ function usage(call: Call): void {
   inspect(call, (keyspace, key) => reply.integer(memoryUsage(keyspace, key.record, samples)));
 }
 
-function help(call: Call, lines: readonly string[]): void {
-  call.reply.array(lines.length);
-  for (const line of lines) call.reply.simple(line);
-}
-
-/** A subcommand that is not there, or has the wrong number of arguments. */
-function refuse({ args, reply }: Call, command: string): void {
-  reply.error(args.count < 2 ? wrongArity(command.toLowerCase()) : unknownSubcommand(args.string(1), command));
-}
-
-const OBJECT_HELP = [
-  'OBJECT <subcommand> <key>. Subcommands are:',
-  'ENCODING: the encoding that Redis 7.0 would choose for what the key holds.',
-  'FREQ: not available, access frequencies are not kept.',
-  'IDLETIME: seconds since the string was last set.',
-  'REFCOUNT: always 1.',
-  'HELP: this text.',
-];
-
-const MEMORY_HELP = [
-  'MEMORY <subcommand>. Subcommands are:',
-  'USAGE <key> [SAMPLES <count>]: bytes that the key takes; elements beyond the samples are estimated, 0 measures all.',
-  'HELP: this text.',
-];
-
 export const OBJECT_COMMANDS = [
   {
     name: 'OBJECT',
@@ -124,7 +99,7 @@ export const OBJECT_COMMANDS = [
     arity: -2,
     flags: [],
     keys: NO_KEYS,
-    run: (call) => refuse(call, 'OBJECT'),
+    run: () => {},
     subcommands: [
       {
         name: 'OBJECT ENCODING',
@@ -170,16 +145,6 @@ export const OBJECT_COMMANDS = [
         deviation: 'Always 1: no values are shared.',
         run: (call) => inspect(call, () => call.reply.integer(1)),
       },
-      {
-        name: 'OBJECT HELP',
-        summary: 'Says what OBJECT can tell.',
-        group: 'generic',
-        since: '6.2.0',
-        arity: 2,
-        flags: ['loading', 'stale'],
-        keys: NO_KEYS,
-        run: (call) => help(call, OBJECT_HELP),
-      },
     ],
   },
   {
@@ -190,8 +155,7 @@ export const OBJECT_COMMANDS = [
     arity: -2,
     flags: [],
     keys: NO_KEYS,
-    deviation: 'USAGE and HELP only.',
-    run: (call) => refuse(call, 'MEMORY'),
+    run: () => {},
     subcommands: [
       {
         name: 'MEMORY USAGE',
@@ -203,16 +167,6 @@ export const OBJECT_COMMANDS = [
         keys: SECOND_ARGUMENT,
         deviation: 'Counts the memory blocks of this engine, metadata included.',
         run: usage,
-      },
-      {
-        name: 'MEMORY HELP',
-        summary: 'Says what MEMORY can tell.',
-        group: 'server',
-        since: '4.0.0',
-        arity: 2,
-        flags: ['loading', 'stale'],
-        keys: NO_KEYS,
-        run: (call) => help(call, MEMORY_HELP),
       },
     ],
   },

@@ -15,13 +15,14 @@ export interface ScanOptions {
 }
 
 const COUNT_DEFAULT = 10;
-const CURSOR = /^[0-9]{0,20}$/;
+/** What strtoul takes, which Redis reads cursors with: a sign, too, and nothing at all for 0. */
+const CURSOR = /^$|^[+-]?[0-9]{1,20}$/;
 
 /** The cursor as the byte map takes it (32 bits); null: an error was replied. */
 export function readCursorOrReply({ args, reply }: Call, index: number): number | null {
   const text = args.latin1(index);
-  const cursor = CURSOR.test(text) ? BigInt(text) : -1n;
-  if (cursor >= 0n && cursor < 2n ** 64n) return Number(BigInt.asIntN(32, cursor));
+  const cursor = CURSOR.test(text) ? BigInt(text) : 2n ** 64n;
+  if (cursor > -(2n ** 64n) && cursor < 2n ** 64n) return Number(BigInt.asIntN(32, cursor));
   reply.error('ERR invalid cursor');
   return null;
 }

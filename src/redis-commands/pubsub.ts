@@ -4,6 +4,7 @@
 import { matchGlob } from '../base/glob.ts';
 import type { ChannelKind } from './session.ts';
 import { ALL_KEYS, NO_KEYS, ONE_KEY, type Call, type CommandSpec } from './spec.ts';
+import { tooManyArguments } from './texts.ts';
 
 const VERBS: Record<ChannelKind, string> = { channel: 'subscribe', pattern: 'psubscribe', shard: 'ssubscribe' };
 
@@ -48,6 +49,7 @@ function countFor({ session }: Call, kind: ChannelKind): number {
 
 function listChannels(call: Call, kind: 'channel' | 'shard'): void {
   const { args, reply, server } = call;
+  if (args.count > 3) return reply.error(tooManyArguments(args.echo(1), 'PUBSUB'));
   const pattern = args.count > 2 ? args.view(2) : null;
   const channels = [...server.pubsub.channels(kind)].map((channel) => Buffer.from(channel, 'latin1'));
   const matching = pattern === null ? channels : channels.filter((channel) => matchGlob(pattern, channel));
@@ -75,6 +77,11 @@ const spec = (name: string, summary: string, since: string, arity: number, run: 
   run,
 });
 
+const inspect = (...usage: Parameters<typeof spec>): CommandSpec => ({
+  ...spec(...usage),
+  flags: ['pubsub', 'loading', 'stale'],
+});
+
 const LOCAL_COUNT = 'The reply counts subscribers of this instance; the message reaches those of all instances.';
 
 export const PUBSUB_COMMANDS: readonly CommandSpec[] = [
@@ -83,9 +90,10 @@ export const PUBSUB_COMMANDS: readonly CommandSpec[] = [
     subscribe(call, 'pattern'),
   ),
   {
-    ...spec('SSUBSCRIBE', 'Listens for messages published to shard channels.', '7.0.0', -2, (call) =>
-      subscribe(call, 'shard'),
-    ),
+    ...spec('SSUBSCRIBE', 'Listens for messages published to shard channels.', '7.0.0', -2, (call) => {
+      if (call.session.isExecuting) call.reply.error("ERR SSUBSCRIBE isn't allowed for a DENY BLOCKING client");
+      else subscribe(call, 'shard');
+    }),
     keys: ALL_KEYS,
   },
   spec('UNSUBSCRIBE', 'Stops listening to messages posted to channels.', '2.0.0', -1, (call) =>
@@ -119,17 +127,17 @@ export const PUBSUB_COMMANDS: readonly CommandSpec[] = [
     ...spec('PUBSUB', 'A container for commands that inspect subscriptions.', '2.8.0', -2, () => {}),
     flags: [],
     subcommands: [
-      spec('PUBSUB CHANNELS', 'Returns the active channels.', '2.8.0', -2, (call) => listChannels(call, 'channel')),
-      spec('PUBSUB NUMSUB', 'Returns a count of subscribers to channels.', '2.8.0', -2, (call) =>
+      inspect('PUBSUB CHANNELS', 'Returns the active channels.', '2.8.0', -2, (call) => listChannels(call, 'channel')),
+      inspect('PUBSUB NUMSUB', 'Returns a count of subscribers to channels.', '2.8.0', -2, (call) =>
         countSubscribers(call, 'channel'),
       ),
-      spec('PUBSUB NUMPAT', 'Returns a count of unique pattern subscriptions.', '2.8.0', 2, ({ reply, server }) =>
+      inspect('PUBSUB NUMPAT', 'Returns a count of unique pattern subscriptions.', '2.8.0', 2, ({ reply, server }) =>
         reply.integer(server.pubsub.patternCount),
       ),
-      spec('PUBSUB SHARDCHANNELS', 'Returns the active shard channels.', '7.0.0', -2, (call) =>
+      inspect('PUBSUB SHARDCHANNELS', 'Returns the active shard channels.', '7.0.0', -2, (call) =>
         listChannels(call, 'shard'),
       ),
-      spec('PUBSUB SHARDNUMSUB', 'Returns a count of subscribers to shard channels.', '7.0.0', -2, (call) =>
+      inspect('PUBSUB SHARDNUMSUB', 'Returns a count of subscribers to shard channels.', '7.0.0', -2, (call) =>
         countSubscribers(call, 'shard'),
       ),
     ],

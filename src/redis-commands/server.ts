@@ -2,6 +2,7 @@
 import { REDIS_VERSION } from './connection.ts';
 import { parseInteger } from './parse-number.ts';
 import { NO_KEYS, type Call, type CommandFlag, type CommandSpec } from './spec.ts';
+import { tooManyArguments } from './texts.ts';
 
 const SLOWLOG_DEFAULT_COUNT = 10;
 
@@ -18,6 +19,7 @@ function info({ args, reply, server }: Call): void {
 }
 
 function slowlogGet({ args, reply, server }: Call): void {
+  if (args.count > 3) return reply.error(tooManyArguments(args.echo(1), 'SLOWLOG'));
   let count = SLOWLOG_DEFAULT_COUNT;
   if (args.count > 2) {
     count = parseInteger(args, 2);
@@ -32,7 +34,7 @@ function slowlogGet({ args, reply, server }: Call): void {
     reply.integer(entry.atSeconds);
     reply.integer(entry.micros);
     reply.array(entry.words.length);
-    for (const word of entry.words) reply.text(word);
+    for (const word of entry.words) reply.bulk(word, 0, word.length);
     reply.text(entry.remote);
     reply.text(entry.name);
   }
@@ -55,11 +57,7 @@ const spec = (
 ): CommandSpec => ({ name, summary, group: 'server', since, arity, flags, keys: NO_KEYS, run });
 
 const ADMIN: readonly CommandFlag[] = ['admin', 'noscript', 'loading', 'stale'];
-
-const refused = (name: string, arity: number, since: string, summary: string, reason: string): CommandSpec => ({
-  ...spec(name, arity, since, summary, ({ reply }) => reply.error(`ERR ${reason}`), ADMIN),
-  deviation: `Refused: ${reason}.`,
-});
+const SLOWLOG: readonly CommandFlag[] = ['admin', 'loading', 'stale'];
 
 const container = (name: string, since: string, summary: string, subcommands: readonly CommandSpec[]): CommandSpec => ({
   ...spec(name, -2, since, summary, () => {}, []),
@@ -72,14 +70,14 @@ export const SERVER_COMMANDS: readonly CommandSpec[] = [
   spec('TIME', 1, '2.6.0', 'Returns the server time.', time, ['loading', 'stale', 'fast']),
   spec('INFO', -1, '1.0.0', 'Returns information and statistics about the server.', info),
   container('SLOWLOG', '2.2.12', 'A container for slow log commands.', [
-    spec('SLOWLOG GET', -2, '2.2.12', "Returns the slow log's entries.", slowlogGet, ADMIN),
+    spec('SLOWLOG GET', -2, '2.2.12', "Returns the slow log's entries.", slowlogGet, SLOWLOG),
     spec(
       'SLOWLOG LEN',
       2,
       '2.2.12',
       'Returns the number of entries in the slow log.',
       ({ reply, server }) => reply.integer(server.slowlog.length),
-      ADMIN,
+      SLOWLOG,
     ),
     spec(
       'SLOWLOG RESET',
@@ -90,7 +88,7 @@ export const SERVER_COMMANDS: readonly CommandSpec[] = [
         server.slowlog.clear();
         reply.ok();
       },
-      ADMIN,
+      SLOWLOG,
     ),
   ]),
   container('DEBUG', '1.0.0', 'A container for debugging commands.', [
@@ -133,25 +131,11 @@ export const SERVER_COMMANDS: readonly CommandSpec[] = [
     '1.0.0',
     'Listens for all requests received by the server in real-time.',
     ({ reply, server, session }) => {
+      if (session.isExecuting) return reply.error("ERR MONITOR isn't allowed for DENY BLOCKING client");
       reply.ok();
       server.addMonitor(session);
     },
     ['admin', 'noscript', 'loading', 'stale'],
-  ),
-  refused('SHUTDOWN', -1, '1.0.0', 'Stops the server.', 'instances are stopped with: crdb-cli node stop'),
-  refused(
-    'REPLICAOF',
-    3,
-    '5.0.0',
-    'Configures a server as replica of another.',
-    'an Active-Active instance replicates with the other instances of its database only',
-  ),
-  refused(
-    'SLAVEOF',
-    3,
-    '1.0.0',
-    'Configures a server as replica of another.',
-    'an Active-Active instance replicates with the other instances of its database only',
   ),
   spec(
     'ROLE',

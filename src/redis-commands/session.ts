@@ -83,7 +83,7 @@ export interface SlowEntry {
   readonly id: number;
   readonly atSeconds: number;
   readonly micros: number;
-  readonly words: readonly string[];
+  readonly words: readonly Uint8Array[];
   readonly remote: string;
   readonly name: string;
 }
@@ -143,8 +143,8 @@ export interface PubSubPort {
 export interface SettingsPort {
   /** Names and values that match a glob pattern. */
   matching(pattern: string): readonly (readonly [name: string, value: string])[];
-  /** null: done; else the reason. */
-  set(name: string, value: string): string | null;
+  /** Sets all of them or none. null: done; else the reason. */
+  set(entries: readonly (readonly [name: string, value: string])[]): string | null;
 }
 
 export interface AckPort {

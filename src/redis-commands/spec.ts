@@ -30,6 +30,7 @@ export type CommandFlag =
   | 'no_auth'
   | 'no_multi'
   | 'movablekeys'
+  | 'allow_busy'
   | 'skip_slowlog'
   /** Runs at once inside MULTI, too. */
   | 'not_queued'
@@ -37,7 +38,17 @@ export type CommandFlag =
   | 'hidden';
 
 export type CommandGroup =
-  'string' | 'bitmap' | 'hash' | 'set' | 'generic' | 'transactions' | 'pubsub' | 'connection' | 'server';
+  | 'string'
+  | 'bitmap'
+  | 'hash'
+  | 'set'
+  | 'generic'
+  | 'transactions'
+  | 'pubsub'
+  | 'scripting'
+  | 'connection'
+  | 'server'
+  | 'cluster';
 
 /** Where the keys are among the arguments: first index (0: none), last index (negative: from the end), step. */
 export interface KeySpec {

@@ -20,9 +20,11 @@ import { HASH_EXPIRING_VALUE_COMMANDS } from './hash-expiring-values.ts';
 import { HASH_EXPIRY_COMMANDS } from './hash-expiry.ts';
 import { HASH_SCAN_COMMANDS } from './hash-scan.ts';
 import { HASH_COMMANDS } from './hashes.ts';
+import { withHelp } from './help.ts';
 import { LCS_COMMANDS } from './lcs.ts';
 import { OBJECT_COMMANDS } from './object.ts';
 import { PUBSUB_COMMANDS } from './pubsub.ts';
+import { REFUSED_COMMANDS } from './refused.ts';
 import { RENAME_COMMANDS } from './rename.ts';
 import { SCAN_COMMANDS } from './scan.ts';
 import { SERVER_COMMANDS } from './server.ts';
@@ -34,7 +36,7 @@ import { STRING_COMMANDS } from './strings.ts';
 import { TRANSACTION_COMMANDS } from './transactions.ts';
 import { WAIT_COMMANDS } from './wait.ts';
 
-export const ALL_COMMANDS: readonly CommandSpec[] = [
+const COMMANDS: readonly CommandSpec[] = [
   ...STRING_COMMANDS,
   ...LCS_COMMANDS,
   ...COUNTER_COMMANDS,
@@ -62,8 +64,11 @@ export const ALL_COMMANDS: readonly CommandSpec[] = [
   ...CONFIG_COMMANDS,
   ...COMMAND_COMMANDS,
   ...WAIT_COMMANDS,
+  ...REFUSED_COMMANDS,
   ...CONTROL_COMMANDS,
 ];
+
+export const ALL_COMMANDS = COMMANDS.map(withHelp);
 
 /** A command as dispatch sees it: its flags as booleans, found by bytes. */
 export interface TableEntry {
@@ -84,6 +89,8 @@ export interface TableEntry {
   calls: number;
   failed: number;
   rejected: number;
+  /** Microseconds of the calls that were timed. */
+  micros: number;
 }
 
 const SLOTS = 2048;
@@ -150,6 +157,7 @@ function makeEntry(spec: CommandSpec): TableEntry {
     calls: 0,
     failed: 0,
     rejected: 0,
+    micros: 0,
   };
 }
 

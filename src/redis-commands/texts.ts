@@ -14,6 +14,12 @@ export const wrongArity = (command: string): string => `ERR wrong number of argu
 
 export const invalidExpireTime = (command: string): string => `ERR invalid expire time in '${command}' command`;
 
+/** Both texts repeat the subcommand as `Args.echo` gives it. */
 export const unknownSubcommand = (subcommand: string, command: string): string =>
   `ERR unknown subcommand '${subcommand.slice(0, 128)}'. Try ${command} HELP.`;
+
+/** A subcommand that is there, with more arguments than it takes. */
+export const tooManyArguments = (subcommand: string, command: string): string =>
+  `ERR unknown subcommand or wrong number of arguments for '${subcommand.slice(0, 128)}'. Try ${command} HELP.`;
+
 export const OUT_OF_RANGE = 'ERR value is out of range';

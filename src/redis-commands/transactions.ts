@@ -47,7 +47,7 @@ export const TRANSACTION_COMMANDS = [
     group: 'transactions',
     since: '1.2.0',
     arity: 1,
-    flags: ['noscript', 'loading', 'stale', 'fast', 'not_queued'],
+    flags: ['allow_busy', 'noscript', 'loading', 'stale', 'fast', 'not_queued'],
     keys: NO_KEYS,
     run: ({ reply, session }) => {
       if (session.transaction !== null) return reply.error('ERR MULTI calls can not be nested');
@@ -71,7 +71,7 @@ export const TRANSACTION_COMMANDS = [
     group: 'transactions',
     since: '2.0.0',
     arity: 1,
-    flags: ['noscript', 'loading', 'stale', 'fast', 'not_queued'],
+    flags: ['allow_busy', 'noscript', 'loading', 'stale', 'fast', 'not_queued'],
     keys: NO_KEYS,
     run: (call) => {
       if (call.session.transaction === null) return call.reply.error('ERR DISCARD without MULTI');
@@ -86,7 +86,7 @@ export const TRANSACTION_COMMANDS = [
     group: 'transactions',
     since: '2.2.0',
     arity: -2,
-    flags: ['noscript', 'loading', 'stale', 'fast', 'not_queued'],
+    flags: ['allow_busy', 'noscript', 'loading', 'stale', 'fast', 'not_queued'],
     keys: ALL_KEYS,
     run: watch,
   },
@@ -96,7 +96,7 @@ export const TRANSACTION_COMMANDS = [
     group: 'transactions',
     since: '2.2.0',
     arity: 1,
-    flags: ['noscript', 'loading', 'stale', 'fast'],
+    flags: ['allow_busy', 'noscript', 'loading', 'stale', 'fast'],
     keys: NO_KEYS,
     run: ({ reply, server, session }) => {
       server.forgetWatches(session);

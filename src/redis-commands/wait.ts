@@ -71,8 +71,8 @@ function waitFor(
 }
 
 function wait(call: Call): void {
-  const count = readCount(call, 1, 'ERR value is out of range, must be positive');
-  if (Number.isNaN(count)) return;
+  const count = parseInteger(call.args, 1);
+  if (Number.isNaN(count)) return call.reply.error(NOT_AN_INTEGER);
   const timeoutMs = readTimeout(call, 2);
   if (Number.isNaN(timeoutMs)) return;
   waitFor(call, { count, timeoutMs, durable: false, local: false }, (reply, _local, acked) => reply.integer(acked));
@@ -100,7 +100,7 @@ export const WAIT_COMMANDS = [
     group: 'generic',
     since: '3.0.0',
     arity: 3,
-    flags: ['blocking'],
+    flags: ['noscript'],
     keys: NO_KEYS,
     deviation: 'Counts the other instances of the database.',
     run: wait,
@@ -111,7 +111,7 @@ export const WAIT_COMMANDS = [
     group: 'generic',
     since: '7.2.0',
     arity: 4,
-    flags: ['blocking'],
+    flags: ['noscript'],
     keys: NO_KEYS,
     deviation: 'Counts the other instances of the database.',
     run: waitAof,

@@ -31,6 +31,13 @@ export class Args {
     return this.bytes.toString('latin1', start, start + this.lengths[index]!);
   }
 
+  /** The argument as error texts repeat it: to its first zero byte, `max` bytes at most, one char per byte. */
+  echo(index: number, max = Infinity): string {
+    const text = this.latin1(index);
+    const end = text.indexOf('\0');
+    return text.slice(0, Math.min(max, end < 0 ? text.length : end));
+  }
+
   /** A view, not a copy. */
   view(index: number): Buffer {
     const start = this.starts[index]!;

@@ -65,7 +65,7 @@ export class ReplyWriter implements Reply {
   error(text: string): void {
     this.errorCount++;
     this.lastError = text;
-    this.#line(45, text.replace(/[\r\n]/g, ' '));
+    this.#line(45, text.replace(/[\r\n]+$/, '').replace(/[\r\n]/g, ' '), 'latin1');
   }
 
   integer(value: number): void {
@@ -160,12 +160,12 @@ export class ReplyWriter implements Reply {
     this.length = at + source.length;
   }
 
-  #line(kind: number, text: string): void {
-    const count = Buffer.byteLength(text);
+  #line(kind: number, text: string, encoding: 'utf8' | 'latin1' = 'utf8'): void {
+    const count = Buffer.byteLength(text, encoding);
     const at = this.#reserve(count + 3);
     const bytes = this.#bytes;
     bytes[at] = kind;
-    bytes.write(text, at + 1, 'utf8');
+    bytes.write(text, at + 1, encoding);
     bytes[at + 1 + count] = CR;
     bytes[at + 2 + count] = LF;
     this.length = at + count + 3;

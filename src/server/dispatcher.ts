@@ -8,7 +8,6 @@
  */
 import type { Database } from '../database/database.ts';
 import type { Clock } from '../host/host.ts';
-import { replyHelp } from '../redis-commands/help.ts';
 import type { QueuedCommand, ServerPort, Session } from '../redis-commands/session.ts';
 import { USER } from '../redis-commands/session.ts';
 import type { Call } from '../redis-commands/spec.ts';
@@ -81,7 +80,7 @@ export class Dispatcher {
     this.commandsProcessed = 0;
     this.errors.clear();
     for (const entry of this.table.entries) {
-      for (const each of [entry, ...entry.subcommands]) each.calls = each.failed = each.rejected = 0;
+      for (const each of [entry, ...entry.subcommands]) each.calls = each.failed = each.rejected = each.micros = 0;
     }
   }
 
@@ -155,6 +154,7 @@ export class Dispatcher {
       this.#fail(entry, error, before);
     }
     const micros = Math.round((this.#clock.monotonicMs() - started) * 1000);
+    entry.micros += micros;
     const { thresholdMicros } = this.#slowlog;
     if (thresholdMicros >= 0 && micros >= thresholdMicros && !entry.spec.flags.includes('skip_slowlog')) {
       this.#slowlog.note(session, args, micros, this.#database.nowMs);
@@ -182,10 +182,10 @@ export class Dispatcher {
   #refuse(session: ClientConnection, entry: TableEntry | null, text: string): typeof EXECUTED {
     if (entry !== null) entry.rejected++;
     const { transaction } = session;
-    if (transaction !== null && entry?.spec.name === 'EXEC') {
+    if (entry?.spec.name === 'EXEC') {
       session.transaction = null;
       this.#call.server.forgetWatches(session);
-      text = `EXECABORT Transaction discarded because of: ${text}`;
+      text = `EXECABORT Transaction discarded because of: ${text.replace(/^ERR /, '')}`;
     } else if (transaction !== null) {
       transaction.failed = true;
     }
@@ -197,7 +197,7 @@ export class Dispatcher {
   }
 
   #refuseUnknown(session: ClientConnection, args: Args): typeof EXECUTED {
-    const name = args.latin1(0).slice(0, UNKNOWN_ARGUMENTS_CHARS);
+    const name = args.echo(0, UNKNOWN_ARGUMENTS_CHARS);
     if (FROM_BROWSERS.has(name.toLowerCase())) {
       this.#instance.log('info', `client ${session.id} closed: ${session.remote} speaks HTTP`);
       session.kill();
@@ -205,18 +205,13 @@ export class Dispatcher {
     }
     let shown = '';
     for (let i = 1; i < args.count && shown.length < UNKNOWN_ARGUMENTS_CHARS; i++) {
-      shown += `'${args.latin1(i).slice(0, UNKNOWN_ARGUMENTS_CHARS - shown.length)}' `;
+      shown += `'${args.echo(i, UNKNOWN_ARGUMENTS_CHARS - shown.length)}' `;
     }
     return this.#refuse(session, null, `ERR unknown command '${name}', with args beginning with: ${shown}`);
   }
 
   #refuseSubcommand(session: ClientConnection, entry: TableEntry, args: Args): typeof EXECUTED {
-    const isHelp = args.count === 2 && args.isWord(1, 'HELP');
-    if (!isHelp || session.user === '' || session.transaction !== null) {
-      return this.#refuse(session, entry, unknownSubcommand(args.latin1(1), entry.spec.name));
-    }
-    replyHelp(this.#reply, entry.spec);
-    return EXECUTED;
+    return this.#refuse(session, entry, unknownSubcommand(args.echo(1), entry.spec.name));
   }
 
   #queue(session: ClientConnection, entry: TableEntry, args: Args): typeof EXECUTED {

@@ -30,3 +30,5 @@ export const ERROR_CODES_MAX = 64;
 export const LOG_UNWRITTEN_BYTES_MAX = 4 * 1024 * 1024;
 /** How often it is looked whether the disk has caught up, ms. */
 export const LOG_CHECK_MS = 1;
+/** INFO's commands per second are measured over this time at least, ms. */
+export const RATE_MS_MIN = 100;

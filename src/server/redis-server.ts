@@ -23,7 +23,7 @@ import type { Credentials, InstancePort } from './ports.ts';
 import type { Outbox } from './outbox.ts';
 import { PubSubHub } from './pubsub-hub.ts';
 import { ReplyQueue } from './reply-queue.ts';
-import { describeServer, formatInfo, type ServerStats } from './server-info.ts';
+import { describeServer, formatInfo, joinSections, type ServerStats } from './server-info.ts';
 import { Settings, type FixedSettings } from './settings.ts';
 import { SlowLog } from './slow-log.ts';
 
@@ -69,6 +69,7 @@ export class RedisServer implements ServerPort {
   #nextId = 1;
   #stats: ServerStats;
   #pauseTimer: Timer | null = null;
+  #rate: { readonly atMs: number; readonly commandsProcessed: number; readonly perSecond: number };
   #isClosing = false;
   #onAllClosed: () => void = () => {};
 
@@ -83,6 +84,7 @@ export class RedisServer implements ServerPort {
     this.pubsub = new PubSubHub((channel, message, sharded) => instance.publishToPeers(channel, message, sharded));
     this.settings = new Settings(settings, this.slowlog);
     this.#stats = newStats(clock.nowMs());
+    this.#rate = { atMs: clock.monotonicMs(), commandsProcessed: 0, perSecond: 0 };
     const { reply, slowlog } = this;
     this.#dispatcher = new Dispatcher({ database, clock, instance, reply, slowlog, server: this });
     this.table = this.#dispatcher.table;
@@ -265,19 +267,32 @@ export class RedisServer implements ServerPort {
       settings: this.#options.settings,
       stats: this.#stats,
       commandsProcessed,
+      commandsPerSecond: this.#measureRate(commandsProcessed),
       errors,
       connected: connections.length,
       blocked: connections.filter((connection) => connection.isBlocked).length,
       pubsub: connections.filter((connection) => connection.subscriptionCount > 0).length,
       channels: [...this.pubsub.channels('channel')].length,
       patterns: this.pubsub.patternCount,
+      shardChannels: [...this.pubsub.channels('shard')].length,
       keys: this.#database.keyCount,
       volatileKeys: keyspace.expiries.count,
       usedMemoryBytes,
       memoryBytesMax,
       entries: table.entries,
     });
-    return formatInfo({ ...own, ...this.instance.info() }, sections);
+    return formatInfo(joinSections(own, this.instance.info()), sections);
+  }
+
+  /** Commands per second since the rate was measured before, if that is long enough ago to tell. */
+  #measureRate(commandsProcessed: number): number {
+    const atMs = this.#clock.monotonicMs();
+    const before = this.#rate;
+    const elapsedMs = atMs - before.atMs;
+    if (elapsedMs < limits.RATE_MS_MIN) return before.perSecond;
+    const perSecond = (Math.max(0, commandsProcessed - before.commandsProcessed) * 1000) / elapsedMs;
+    this.#rate = { atMs, commandsProcessed, perSecond };
+    return perSecond;
   }
 
   resetStats(): void {

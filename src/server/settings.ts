@@ -5,6 +5,7 @@
  */
 import { matchGlob } from '../base/glob.ts';
 import type { SettingsPort } from '../redis-commands/session.ts';
+import { checkInteger, KNOB_ALIASES, KNOBS, type Checked } from './knobs.ts';
 import type { SlowLog } from './slow-log.ts';
 
 /** Facts: not to be changed here. */
@@ -19,33 +20,13 @@ export interface FixedSettings {
   readonly maxclients: number;
 }
 
-/** Accepted, kept and shown; they tune encodings that this engine does not have. */
-const INERT: Readonly<Record<string, string>> = {
-  activerehashing: 'yes',
-  'hash-max-listpack-entries': '128',
-  'hash-max-listpack-value': '64',
-  'hash-max-ziplist-entries': '128',
-  'hash-max-ziplist-value': '64',
-  'set-max-intset-entries': '512',
-  'list-max-listpack-size': '-2',
-  'list-compress-depth': '0',
-  'zset-max-listpack-entries': '128',
-  'zset-max-listpack-value': '64',
-  'stream-node-max-bytes': '4096',
-  'stream-node-max-entries': '100',
-  'hll-sparse-max-bytes': '3000',
-  'lua-time-limit': '5000',
-  'busy-reply-threshold': '5000',
-  'notify-keyspace-events': '',
-  timeout: '0',
-  'tcp-keepalive': '300',
-  'latency-tracking': 'no',
-};
+const LONG_MAX = 2n ** 63n - 1n;
+const IMMUTABLE = "can't set immutable config: it belongs to the database; see crdb-cli";
 
 export class Settings implements SettingsPort {
   readonly #fixed: FixedSettings;
   readonly #slowlog: SlowLog;
-  readonly #inert = new Map(Object.entries(INERT));
+  readonly #knobs = new Map(Object.entries(KNOBS).map(([name, { preset }]) => [name, preset]));
 
   constructor(fixed: FixedSettings, slowlog: SlowLog) {
     this.#fixed = fixed;
@@ -57,23 +38,38 @@ export class Settings implements SettingsPort {
     return [...this.#all()].filter(([name]) => matchGlob(bytes, Buffer.from(name)));
   }
 
-  set(name: string, value: string): string | null {
-    if (name === 'slowlog-log-slower-than' || name === 'slowlog-max-len') {
-      if (!/^-?\d{1,15}$/.test(value)) return failed(name, value, "argument couldn't be parsed into an integer");
-      if (name === 'slowlog-max-len') this.#slowlog.entriesMax = Math.max(0, Number(value));
-      else this.#slowlog.thresholdMicros = Number(value);
-      return null;
+  /** All of them or none: names are looked at first, as Redis does, then values. */
+  set(entries: readonly (readonly [name: string, value: string])[]): string | null {
+    const values = new Map(this.#all());
+    const seen = new Set<string>();
+    for (const [name] of entries) {
+      if (!values.has(name)) return `ERR Unknown option or number of arguments for CONFIG SET - '${name}'`;
+      if (seen.has(name)) return failed(name, 'duplicate parameter');
+      seen.add(name);
     }
-    if (this.#inert.has(name)) {
-      this.#inert.set(name, value);
-      return null;
+    const accepted: (readonly [name: string, value: string])[] = [];
+    for (const [name, value] of entries) {
+      const checked = this.#check(name, value, values.get(name)!);
+      if ('error' in checked) return failed(name, checked.error);
+      accepted.push([name, checked.value]);
     }
-    for (const [known, current] of this.#all()) {
-      if (known === name && current === value) return null;
-      if (known === name)
-        return failed(name, value, `can't set immutable config: it belongs to the database; see crdb-cli`);
-    }
-    return `ERR Unknown option or number of arguments for CONFIG SET - '${name}'`;
+    for (const [name, value] of accepted) this.#apply(name, value);
+    return null;
+  }
+
+  #check(name: string, value: string, current: string): Checked {
+    if (name === 'slowlog-log-slower-than') return checkInteger(value, -LONG_MAX - 1n, LONG_MAX);
+    if (name === 'slowlog-max-len') return checkInteger(value, 0n, LONG_MAX);
+    const knob = KNOBS[KNOB_ALIASES[name] ?? name];
+    if (knob !== undefined) return knob.check(value);
+    return value === current ? { value } : { error: IMMUTABLE };
+  }
+
+  #apply(name: string, value: string): void {
+    if (name === 'slowlog-log-slower-than') this.#slowlog.thresholdMicros = Number(value);
+    else if (name === 'slowlog-max-len') this.#slowlog.entriesMax = Number(value);
+    const knob = KNOB_ALIASES[name] ?? name;
+    if (this.#knobs.has(knob)) this.#knobs.set(knob, value);
   }
 
   *#all(): IterableIterator<readonly [name: string, value: string]> {
@@ -82,12 +78,15 @@ export class Settings implements SettingsPort {
     yield ['maxmemory', String(maxmemory())];
     yield ['maxmemory-policy', 'noeviction'];
     yield ['databases', '1'];
+    yield ['cluster-enabled', 'no'];
+    yield ['io-threads', '1'];
     yield ['proto-max-bulk-len', String(512 * 1024 * 1024)];
     yield ['slowlog-log-slower-than', String(this.#slowlog.thresholdMicros)];
     yield ['slowlog-max-len', String(this.#slowlog.entriesMax)];
-    yield* this.#inert;
+    yield* this.#knobs;
+    for (const [alias, name] of Object.entries(KNOB_ALIASES)) yield [alias, this.#knobs.get(name)!];
   }
 }
 
-const failed = (name: string, value: string, reason: string): string =>
-  `ERR CONFIG SET failed (possibly related to argument '${name}' = '${value.slice(0, 64)}') - ${reason}`;
+const failed = (name: string, reason: string): string =>
+  `ERR CONFIG SET failed (possibly related to argument '${name}') - ${reason}`;

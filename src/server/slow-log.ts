@@ -24,8 +24,8 @@ export class SlowLog {
 
   note(session: Session, args: Args, micros: number, nowMs: number): void {
     const shown = Math.min(args.count, SLOWLOG_WORDS);
-    const words = Array.from({ length: shown }, (_, i) => shorten(args.latin1(i)));
-    if (args.count > shown) words[shown - 1] = `... (${args.count - shown + 1} more arguments)`;
+    const words = Array.from({ length: shown }, (_, i) => Buffer.from(shorten(args.latin1(i)), 'latin1'));
+    if (args.count > shown) words[shown - 1] = Buffer.from(`... (${args.count - shown + 1} more arguments)`);
     const { remote, name } = session;
     this.#entries.unshift({ id: this.#nextId++, atSeconds: Math.floor(nowMs / 1000), micros, words, remote, name });
     if (this.#entries.length > this.entriesMax) this.#entries.length = this.entriesMax;

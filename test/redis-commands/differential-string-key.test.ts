@@ -168,8 +168,9 @@ const AFTERWARDS = [['exists', 'a', 'b', 'c', 'd', 'f'], ['mget', 'a', 'b', 'c',
 function forgiveClock(command: string, ours: string, theirs: string): string {
   const tolerance = TIMES[command.toLowerCase()];
   if (tolerance === undefined || ours[0] !== ':' || theirs[0] !== ':') return ours;
-  const [mine, other] = [Number(ours.slice(1)), Number(theirs.slice(1))];
-  return mine >= 0 && other >= 0 && Math.abs(mine - other) <= tolerance ? theirs : ours;
+  const [mine, other] = [BigInt(ours.slice(1, -2)), BigInt(theirs.slice(1, -2))];
+  const difference = Number(mine - other);
+  return mine >= 0n && other >= 0n && Math.abs(difference) <= tolerance ? theirs : ours;
 }
 
 describeWithRedis('string, bitmap and key commands against redis-server', () => {

@@ -1,6 +1,7 @@
 /** Commands run in process, as the server runs them: one database, replies as bytes. */
 import { Database } from '../../src/database/database.ts';
 import type { CommandSpec, ServerPort, Session } from '../../src/redis-commands/spec.ts';
+import { unknownSubcommand } from '../../src/redis-commands/texts.ts';
 import { makeArgs } from '../../src/resp/args.ts';
 import { ReplyWriter } from '../../src/resp/reply-writer.ts';
 import { seededRandom, START_MS } from '../database/cluster.ts';
@@ -30,12 +31,20 @@ export class Client {
     const subcommand = args.count > 1 ? `${command.name} ${args.latin1(1).toUpperCase()}` : '';
     const spec = command.subcommands?.find(({ name }) => name === subcommand) ?? command;
     const { database, reply } = this;
+    if (spec === command && subcommand !== '' && command.subcommands !== undefined) {
+      reply.error(unknownSubcommand(args.echo(1), command.name));
+      return this.#take();
+    }
     const fits = spec.arity > 0 ? args.count === spec.arity : args.count >= -spec.arity;
     if (fits) spec.run({ database, args, reply, session: NO_SESSION, server: NO_SERVER });
     else reply.error(`ERR wrong number of arguments for '${spec.name.toLowerCase().replace(' ', '|')}' command`);
     database.commit();
-    const text = reply.peek().toString('latin1');
-    reply.truncate();
+    return this.#take();
+  }
+
+  #take(): string {
+    const text = this.reply.peek().toString('latin1');
+    this.reply.truncate();
     return text;
   }
 

@@ -9,6 +9,7 @@ import { countReplies } from './raw-reply.ts';
 
 const START_DEADLINE_MS = 10_000;
 const RETRY_MS = 20;
+const SOCKET = 'redis.sock';
 
 /** A suite that needs redis-server. Where there is none it fails under CI and is skipped, loudly, elsewhere. */
 export function describeWithRedis(name: string, suite: () => void): void {
@@ -33,16 +34,19 @@ export class RedisServer {
   readonly #process: ChildProcess;
   readonly #folder: string;
   readonly #socket: Socket;
+  /** Of its socket file, for further connections. */
+  readonly path: string;
 
   private constructor(process: ChildProcess, folder: string, socket: Socket) {
     this.#process = process;
     this.#folder = folder;
+    this.path = join(folder, SOCKET);
     this.#socket = socket;
   }
 
   static async start(): Promise<RedisServer> {
     const folder = mkdtempSync(join(tmpdir(), 'crdb-redis-'));
-    const path = join(folder, 'redis.sock');
+    const path = join(folder, SOCKET);
     const process = spawn('redis-server', ['--port', '0', '--unixsocket', path, '--save', '', '--dir', folder], {
       stdio: 'ignore',
     });
@@ -89,7 +93,7 @@ async function tryConnect(path: string): Promise<Socket | null> {
   });
 }
 
-function encodeCommand(parts: readonly (string | Buffer)[]): Buffer {
+export function encodeCommand(parts: readonly (string | Buffer)[]): Buffer {
   const pieces: Buffer[] = [Buffer.from(`*${parts.length}\r\n`)];
   for (const part of parts) {
     const bytes = Buffer.from(part);

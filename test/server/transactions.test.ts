@@ -86,6 +86,14 @@ describe('A transaction', () => {
     await talk(['multi', 'OK'], ['set c 1', 'QUEUED'], ['exec', ['OK']]);
   });
 
+  it('does not mind writes that change nothing', async () => {
+    await talk(['sadd s m', 1], ['watch s', 'OK']);
+    expect(await other.ask('sadd s m')).toBe(0);
+    await talk(['multi', 'OK'], ['ping', 'QUEUED'], ['exec', ['PONG']], ['watch s', 'OK']);
+    expect(await other.ask('sadd s n')).toBe(1);
+    await talk(['multi', 'OK'], ['ping', 'QUEUED'], ['exec', null]);
+  });
+
   it('does not mind keys that are no longer watched', async () => {
     await talk(['watch a', 'OK'], ['unwatch', 'OK']);
     await other.ask('set a 1');
