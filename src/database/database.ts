@@ -22,7 +22,7 @@ import { KeyWatch } from './key-watch.ts';
 import { Mutator } from './mutator.ts';
 import { Snapshot } from './snapshot.ts';
 import { SnapshotMerger } from './snapshot-merger.ts';
-import type { SnapshotHeader } from './snapshot-parser.ts';
+import { IGNORE_SNAPSHOT, SnapshotParser, type SnapshotHeader } from './snapshot-parser.ts';
 import { Writer } from './writer.ts';
 
 export interface DatabaseOptions {
@@ -225,6 +225,10 @@ export class Database {
   }
 
   /** A full sync into live data. Writes are held until the merger's `step` returns true or `abandonMerge`. */
+  checkSnapshot(): SnapshotParser {
+    return new SnapshotParser(this.origins, IGNORE_SNAPSHOT);
+  }
+
   beginMerge(): SnapshotMerger {
     assert(!this.#merging && !this.writer.isOpen, 'one merge at a time, between batches');
     this.#merging = true;

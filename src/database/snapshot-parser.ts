@@ -50,6 +50,9 @@ export interface SnapshotHandler {
   member(bytes: Buffer, key: Slice, member: Slice, dots: readonly SnapshotDot[]): void;
 }
 
+/** For whoever only wants to know whether it is a snapshot. */
+export const IGNORE_SNAPSHOT: SnapshotHandler = { header: () => {}, key: () => {}, field: () => {}, member: () => {} };
+
 export class SnapshotFormatError extends Error {
   constructor(reason: string) {
     super(`not a snapshot that this version reads: ${reason}`);

@@ -21,6 +21,8 @@ async function main(path: string | undefined): Promise<void> {
   if (path === undefined) end(EXIT.badConfig, 'usage: node main.js <instance.json>');
   const config = readConfig(readFileSync(path, 'utf8'));
   if (typeof config === 'string') end(EXIT.badConfig, `${path}: ${config}`);
+  // A line that cannot be written (the disk is full) is lost; what is served goes on.
+  for (const stream of [process.stdout, process.stderr]) stream.on('error', () => {});
   const host = createRealHost();
   const log = createLogger({
     write: (line) => process.stdout.write(line),
@@ -57,6 +59,7 @@ async function main(path: string | undefined): Promise<void> {
     });
   } catch (error) {
     const { code, message } = error as NodeJS.ErrnoException;
+    // One line, so that whoever shows the last line shows the next step as well.
     const reason = error instanceof CrdbError ? `${message} ${error.hint}` : message;
     end(code === 'EADDRINUSE' ? EXIT.portInUse : EXIT.failed, reason);
   }

@@ -12,7 +12,7 @@ import { CrdbError } from '../errors.ts';
 import { createCertificate, type KeyPair } from './certificate.ts';
 import { loopbackOf } from './control.ts';
 import { instanceEntry, type Entry } from './entries.ts';
-import { makeFolder, readJson, readText, replaceFile, replaceJson, SECRET_MODE } from './files.ts';
+import { diskFull, makeFolder, readJson, readText, replaceFile, replaceJson, SECRET_MODE } from './files.ts';
 import {
   adminCredentials,
   nodePaths,
@@ -142,8 +142,9 @@ async function compose(options: NodeOptions, paths: NodePaths, self: ProcessIden
     if (stopping === null) {
       stopping = shutDown({ databases, service, keepInstances, log, cluster }).finally(async () => {
         await closeServer(server);
-        await replaceJson(paths.record, { ...record, process: null } satisfies NodeRecord);
         await rm(paths.lock, { force: true });
+        // Who reads the record looks whether the process lives: on a full disk that has to do.
+        await replaceJson(paths.record, { ...record, process: null } satisfies NodeRecord).catch(() => {});
         log.info('node_stopped', { cluster });
       });
       finish(stopping);
@@ -241,8 +242,8 @@ async function listen(
 /** Creating a hard link is atomic and fails when the name exists: the lock is there with its content, or not at all. */
 async function takeLock(paths: NodePaths, cluster: string, self: ProcessIdentity): Promise<void> {
   const own = `${paths.lock}.${createSuffix()}.tmp`;
-  await writeFile(own, JSON.stringify(self), { mode: SECRET_MODE });
   try {
+    await writeFile(own, JSON.stringify(self), { mode: SECRET_MODE });
     for (;;) {
       try {
         await link(own, paths.lock);
@@ -256,6 +257,9 @@ async function takeLock(paths: NodePaths, cluster: string, self: ProcessIdentity
       }
       await rm(paths.lock, { force: true });
     }
+  } catch (error) {
+    if (codeOf(error) === 'ENOSPC') throw diskFull(paths.directory);
+    throw error;
   } finally {
     await rm(own, { force: true });
   }

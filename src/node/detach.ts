@@ -7,7 +7,7 @@ import { rm } from 'node:fs/promises';
 import { AdminClient } from '../admin/client.ts';
 import { CrdbError, ERROR_KINDS, type ErrorCode } from '../errors.ts';
 import { nodeEntry, type Entry } from './entries.ts';
-import { makeFolder, openLog, readJson, readLogTail, replaceJson } from './files.ts';
+import { diskFull, isDiskFull, makeFolder, openLog, readJson, readLogTail, replaceJson } from './files.ts';
 import {
   databasePaths,
   listFolders,
@@ -96,11 +96,12 @@ export async function stopNode(home: string, cluster: string): Promise<boolean> 
     throw new CrdbError('node_not_found', `There is no node "${cluster}" in ${home}`);
   if (daemon !== null) await stopDaemon(cluster, node, daemon);
   const orphans = await stopOrphans(paths);
+  await rm(paths.lock, { force: true });
   const record = await readJson(paths.record, nodeRecord);
   if (record !== null && record.process !== null) {
-    await replaceJson(paths.record, { ...record, process: null } satisfies NodeRecord);
+    // Who reads it looks whether the process lives: on a full disk that has to do.
+    await replaceJson(paths.record, { ...record, process: null } satisfies NodeRecord).catch(() => {});
   }
-  await rm(paths.lock, { force: true });
   return daemon !== null || orphans > 0;
 }
 
@@ -203,6 +204,8 @@ async function describeFailure(paths: NodePaths, fromBytes: number, cluster: str
   const lines = await readLogTail(paths.log, fromBytes, LOG_TAIL_LINES);
   const last = parseFailure(lines.at(-1));
   if (last !== null) return new CrdbError(last.code, `The node of ${cluster} did not start: ${last.reason}`);
+  // Then it could not write why.
+  if (await isDiskFull(paths.directory)) return diskFull(paths.directory);
   const text = lines.length === 0 ? '' : `\n${lines.join('\n')}`;
   return new CrdbError('failed', `The node of ${cluster} did not start (${how})${text}`, { hint: `Read ${paths.log}` });
 }

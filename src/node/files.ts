@@ -2,7 +2,7 @@
  * Files of the state folder. Each is replaced as a whole and durably: temporary file, fsync, rename, fsync of the folder.
  * So a reader, and a daemon that starts after a power cut, sees the old content or the new one, never a part.
  */
-import { chmod, mkdir, open, readFile, rename, rm, stat } from 'node:fs/promises';
+import { chmod, mkdir, open, readFile, rename, rm, stat, statfs } from 'node:fs/promises';
 import { dirname } from 'node:path';
 import type { z } from 'zod';
 import { codeOf, reasonOf } from '../base/error-shape.ts';
@@ -31,9 +31,18 @@ export async function replaceFile(path: string, text: string, mode = SECRET_MODE
     await rename(temporary, path);
   } catch (error) {
     await rm(temporary, { force: true });
+    if (codeOf(error) === 'ENOSPC') throw diskFull(dirname(path));
     throw error;
   }
   await syncFolder(dirname(path));
+}
+
+export async function isDiskFull(folder: string): Promise<boolean> {
+  return (await statfs(folder)).bavail === 0;
+}
+
+export function diskFull(folder: string): CrdbError {
+  return new CrdbError('failed', `The disk is full: nothing can be written in ${folder}`, { hint: 'Make room on it.' });
 }
 
 export async function replaceJson(path: string, value: unknown): Promise<void> {

@@ -10,7 +10,7 @@ import { CrdbError } from '../errors.ts';
 import type { InstanceConfig } from '../instance/config.ts';
 import { controlInstance } from './control.ts';
 import type { Entry } from './entries.ts';
-import { openLog, readJson, readLogTail, replaceJson } from './files.ts';
+import { isDiskFull, openLog, readJson, readLogTail, replaceJson } from './files.ts';
 import type { DatabasePaths } from './home.ts';
 import {
   EXIT_POLL_MS,
@@ -66,7 +66,8 @@ export async function startInstance(paths: DatabasePaths, entry: Entry): Promise
   if (child.pid === undefined) throw new CrdbError('instance_failed', (await ended).reason);
   child.unref();
   const identity = identifyProcess(child.pid) ?? { pid: child.pid, startTime: null };
-  await replaceJson(paths.pid, identity);
+  // It runs, recorded or not (the disk may be full): whoever took this for a failure would start a second one beside it.
+  await replaceJson(paths.pid, identity).catch(() => {});
   return { identity, exited: ended, release: () => child.removeAllListeners() };
 }
 
@@ -138,5 +139,7 @@ async function ordersShutdown(config: InstanceConfig): Promise<boolean> {
 
 async function lastLine(paths: DatabasePaths, fromBytes: number): Promise<string> {
   const [line = ''] = await readLogTail(paths.log, fromBytes, 1).catch(() => []);
+  // Then it could not write why.
+  if (line === '' && (await isDiskFull(paths.directory).catch(() => false))) return 'the disk is full';
   return line;
 }

@@ -19,6 +19,8 @@ const { values } = parseArgs({
   },
 });
 
+// A line that cannot be written (the disk is full) is lost; the instances go on being looked after.
+for (const stream of [process.stdout, process.stderr]) stream.on('error', () => {});
 const log = createLog(process.stdout);
 try {
   await runNode({

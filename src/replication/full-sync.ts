@@ -10,7 +10,7 @@
  */
 import type { Clock } from '../host/host.ts';
 import type { ReplicationLimits } from './limits.ts';
-import type { DatabasePort, LogPort, MergePort, SpoolFile, SpoolPort } from './ports.ts';
+import type { DatabasePort, LogPort, MergePort, SnapshotCheck, SpoolFile, SpoolPort } from './ports.ts';
 
 export interface FullSyncDependencies {
   readonly clock: Clock;
@@ -36,6 +36,7 @@ export class FullSync {
   readonly #deps: FullSyncDependencies;
   readonly #events: FullSyncEvents;
   readonly #file: SpoolFile;
+  readonly #check: SnapshotCheck;
   #isAborted = false;
   #isMerging = false;
   #isMerged = false;
@@ -44,6 +45,7 @@ export class FullSync {
     this.#deps = deps;
     this.#events = events;
     this.#file = deps.spool.create(from);
+    this.#check = deps.database.checkSnapshot();
     this.#file.onDrain = () => {
       if (!this.#isAborted) events.onRoom();
     };
@@ -53,8 +55,17 @@ export class FullSync {
     return this.#isMerging;
   }
 
-  /** Takes a piece (copied). False: the disk is behind, wait for `onRoom`. */
+  /** All of the snapshot was received. */
+  get isComplete(): boolean {
+    return this.#check.complete;
+  }
+
+  /**
+   * Takes a piece (copied). False: the disk is behind, wait for `onRoom`. Throws when it is no part of a snapshot: a merge that has begun
+   * cannot be undone, so what cannot be read must not get that far.
+   */
   receive(piece: Uint8Array): boolean {
+    this.#check.feed(piece);
     return this.#file.append(piece);
   }
 

@@ -338,10 +338,10 @@ export class LinkDriver {
       }
       case FRAME.snapshot:
         if (this.machine.stage !== 'full-sync' || !this.#fullSync) return 'a SNAPSHOT that was not announced';
-        if (!this.#fullSync.receive(payload)) this.hold(HOLD.spool);
-        return null;
+        return this.#spool(this.#fullSync, payload);
       case FRAME.snapshotEnd:
         if (this.machine.stage !== 'full-sync' || !this.#fullSync) return 'a SNAPSHOT_END that was not announced';
+        if (!this.#fullSync.isComplete) return 'a SNAPSHOT_END in the middle of the snapshot';
         this.hold(HOLD.snapshotEnd);
         this.#fullSync.finish();
         return null;
@@ -367,6 +367,16 @@ export class LinkDriver {
         this.step({ type: 'failed', message: error.message, permanent: isPermanentCode(error.code) });
         return null;
       }
+    }
+  }
+
+  #spool(fullSync: FullSync, piece: Uint8Array): string | null {
+    try {
+      if (!fullSync.receive(piece)) this.hold(HOLD.spool);
+      return null;
+    } catch (error) {
+      if (error instanceof AssertionError || !(error instanceof Error)) throw error;
+      return `the snapshot cannot be read: ${error.message}`;
     }
   }
 

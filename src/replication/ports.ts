@@ -61,6 +61,14 @@ export interface MergePort {
   step(recordsMax: number): boolean;
 }
 
+/** Reads a stream of snapshot bytes without applying anything. */
+export interface SnapshotCheck {
+  /** Throws when the bytes are no snapshot. */
+  feed(bytes: Uint8Array): void;
+  /** The whole snapshot was fed. */
+  readonly complete: boolean;
+}
+
 export interface DatabasePort {
   readonly origins: OriginTable;
   readonly vector: VersionVector;
@@ -72,6 +80,7 @@ export interface DatabasePort {
   /** Throws on bytes that are no batch. */
   applyBatch(bytes: Uint8Array, start: number, end: number): 'applied' | 'covered' | 'early';
   beginSnapshot(): SnapshotPort;
+  checkSnapshot(): SnapshotCheck;
   beginMerge(): MergePort;
 }
 

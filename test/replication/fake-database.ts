@@ -25,6 +25,7 @@ import type {
   LogLocation,
   LogPort,
   MergePort,
+  SnapshotCheck,
   SnapshotPort,
   SpoolFile,
   SpoolPort,
@@ -169,6 +170,18 @@ export class FakeDatabase implements DatabasePort {
         return piece;
       },
       abort: finish,
+    };
+  }
+
+  checkSnapshot(): SnapshotCheck {
+    let end = '';
+    return {
+      feed: (bytes) => {
+        end = (end + Buffer.from(bytes).toString()).slice(-3);
+      },
+      get complete() {
+        return end.endsWith('.\n');
+      },
     };
   }
 
