@@ -98,6 +98,8 @@ export const linkStatus = z.object({
   last_error: z.string().nullable(),
   replication_id: z.string().nullable(),
   offset: z.number(),
+  /** The other's clock minus this instance's; null: not known, or an older node does not tell. */
+  clock_drift_ms: z.number().nullable().default(null),
 });
 
 /** GET /v1/crdbs/{guid}/sync: the links of the answering node's instance. */
@@ -107,6 +109,8 @@ export const syncStatus = z.object({
   cluster: z.string(),
   /** `running`, or why there is nothing to say. */
   process: z.enum(['running', 'loading', 'restarting', 'down']),
+  /** How the process ended the last time that nobody had asked it to; an older node does not tell. */
+  last_exit: z.string().nullable().default(null),
   replication_id: z.string().nullable(),
   offset: z.number(),
   links: z.array(linkStatus),

@@ -17,7 +17,7 @@ export interface Environment {
   readonly stdoutIsTerminal: boolean;
   readonly stdoutColor: boolean;
   readonly stderrColor: boolean;
-  /** Columns of the terminal; 80 when there is none. */
+  /** Columns of standard output; Infinity where no terminal breaks lines. */
   readonly columns: number;
 }
 
@@ -27,6 +27,9 @@ export interface Surroundings {
   readonly stdout: { readonly isTTY?: boolean; readonly columns?: number };
   readonly stderr: { readonly isTTY?: boolean };
 }
+
+/** What a terminal has that does not tell its size. */
+const COLUMNS_UNKNOWN = 80;
 
 export function readEnvironment(from: Surroundings = process): Environment {
   const { env } = from;
@@ -41,7 +44,7 @@ export function readEnvironment(from: Surroundings = process): Environment {
     stdoutIsTerminal,
     stdoutColor: color && stdoutIsTerminal,
     stderrColor: color && stderrIsTerminal,
-    columns: from.stdout.columns ?? 80,
+    columns: stdoutIsTerminal ? (from.stdout.columns ?? COLUMNS_UNKNOWN) : Infinity,
   };
 }
 

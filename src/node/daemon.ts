@@ -8,6 +8,7 @@
 import { link, rm, writeFile } from 'node:fs/promises';
 import { createAdminServer } from '../admin/routes.ts';
 import { codeOf, reasonOf } from '../base/error-shape.ts';
+import { hostPort } from '../base/host-port.ts';
 import { CrdbError } from '../errors.ts';
 import { createCertificate, type KeyPair } from './certificate.ts';
 import { loopbackOf } from './control.ts';
@@ -154,8 +155,7 @@ async function compose(options: NodeOptions, paths: NodePaths, self: ProcessIden
 
   try {
     const adminPort = await listen(server, host, { asked: options.adminPort, usedBefore: before?.adminPort });
-    const address = loopbackOf(host);
-    const adminUrl = `https://${address.includes(':') ? `[${address}]` : address}:${adminPort}`;
+    const adminUrl = `https://${hostPort(loopbackOf(host), adminPort)}`;
     record = { cluster, adminUrl, adminPort, host, version, process: self };
     await databases.load();
     await replaceJson(paths.record, record);

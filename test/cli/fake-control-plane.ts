@@ -150,14 +150,22 @@ export class FakeControlPlane implements ControlPlane {
     const { instances } = this.databases.get(guid)!;
     const own = instances.find((instance) => instance.cluster.name === cluster)!;
     return {
-      ...{ guid, instance: own.id, cluster, process: 'running', replication_id: 'a'.repeat(40), offset: 7 },
+      ...{
+        guid,
+        instance: own.id,
+        cluster,
+        process: 'running',
+        last_exit: null,
+        replication_id: 'a'.repeat(40),
+        offset: 7,
+      },
       links: instances
         .filter((instance) => instance !== own)
         .map((peer) => ({
           ...{ from: peer.id, cluster: peer.cluster.name, endpoint: peer.endpoint, lag_operations: 0, lag_ms: 0 },
           state: this.paused.has(`${own.id}<${peer.id}`) ? 'paused' : this.linkState,
           last_sync: { kind: 'partial', reason: 'partial: offset 7 is in the backlog', at: '2026-01-01T00:00:00.000Z' },
-          ...{ backlog_covered: true, last_error: null, replication_id: null, offset: 7 },
+          ...{ backlog_covered: true, last_error: null, replication_id: null, offset: 7, clock_drift_ms: 3 },
         })),
     };
   }
