@@ -83,7 +83,15 @@ export const crdbTask = z.object({
   started: z.string(),
   ended: z.string().nullable(),
   progress: z.array(z.object({ cluster: z.string(), step: z.string() })),
-  errors: z.array(z.object({ cluster_name: z.string(), description: z.string(), error_code: z.string() })),
+  errors: z.array(
+    z.object({
+      cluster_name: z.string(),
+      description: z.string(),
+      error_code: z.string(),
+      /** The next step; an older node gives none. */
+      hint: z.string().optional(),
+    }),
+  ),
 });
 
 export const linkStatus = z.object({
