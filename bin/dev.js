@@ -1,5 +1,6 @@
 #!/usr/bin/env -S node --no-warnings
 import { rmSync } from 'node:fs';
+import { URL } from 'node:url';
 import { register } from 'tsx/esm/api';
 process.env.NODE_ENV = 'development';
 register();

@@ -3,7 +3,6 @@
  * command line waits for.
  */
 import { request, type Agent } from 'node:https';
-import type { Socket } from 'node:net';
 
 export interface HttpsRequest {
   readonly method: 'GET' | 'POST' | 'PUT' | 'DELETE';
@@ -25,7 +24,8 @@ export interface HttpsAnswer {
 export function exchange(url: URL, options: HttpsRequest): Promise<HttpsAnswer> {
   const { method, headers, body, agent, connectMsMax, withinMs, answerBytesMax } = options;
   return new Promise((resolve, reject) => {
-    const call = request(url, { method, headers, agent }, (response) => {
+    const isOver = AbortSignal.timeout(withinMs);
+    const call = request(url, { method, headers, agent, signal: isOver }, (response) => {
       const chunks: Buffer[] = [];
       let bytes = 0;
       response.on('data', (chunk: Buffer) => {
@@ -34,22 +34,22 @@ export function exchange(url: URL, options: HttpsRequest): Promise<HttpsAnswer> 
         else chunks.push(chunk);
       });
       response.once('end', () => resolve({ status: response.statusCode ?? 0, text: Buffer.concat(chunks).toString() }));
-      response.once('error', reject);
+      response.once('error', explain);
     });
     const fail = (reason: string): void => {
       reject(new Error(reason)); // first: the end of what is cut off may still be announced
       call.destroy();
     };
-    const giveUp = setTimeout(() => fail(`no answer within ${withinMs} ms`), withinMs);
-    const tooSlow = setTimeout(() => fail(`no connection within ${connectMsMax} ms`), connectMsMax);
-    call.once('socket', (socket: Socket) => {
-      if (call.reusedSocket) clearTimeout(tooSlow);
-      else socket.once('secureConnect', () => clearTimeout(tooSlow));
+    const explain = (error: Error): void =>
+      reject(isOver.aborted ? new Error(`no answer within ${withinMs} ms`) : error);
+    call.once('error', explain);
+    let isConnected = false;
+    call.once('socket', (socket) => {
+      isConnected = call.reusedSocket;
+      socket.once('secureConnect', () => (isConnected = true));
     });
-    call.once('error', reject);
-    call.once('close', () => {
-      clearTimeout(giveUp);
-      clearTimeout(tooSlow);
+    AbortSignal.timeout(connectMsMax).addEventListener('abort', () => {
+      if (!isConnected) fail(`no connection within ${connectMsMax} ms`);
     });
     call.end(body ?? undefined);
   });

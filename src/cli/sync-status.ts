@@ -5,7 +5,7 @@ import type { ControlPlane, KnownNode } from './control-plane.ts';
 import { instanceDocuments, type InstanceDocument } from './documents.ts';
 import { CLOCK_DRIFT_MS_MAX } from './limits.ts';
 import { durationText, table, visibleLength, type Style } from './output.ts';
-import { findDatabase } from './survey.ts';
+import { findDatabase, startHint, whyDown } from './survey.ts';
 
 type Link = SyncStatus['links'][number];
 
@@ -60,7 +60,7 @@ async function askInstance(
   });
   const node = nodes.find((known) => known.cluster.name === cluster);
   if (node === undefined) return unreachable(`this home has no credentials for ${cluster}`);
-  if (!node.running) return unreachable(`${cluster} is stopped`);
+  if (!node.running) return unreachable(`${cluster} ${whyDown(node)}; ${startHint([node])}`);
   try {
     const { process, last_exit, replication_id, offset, links } = await control.api(node.cluster).syncStatus(guid);
     const error = process === 'running' ? null : last_exit;

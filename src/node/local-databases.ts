@@ -228,6 +228,11 @@ export class LocalDatabases {
     });
   }
 
+  /** Paths of the instances' logs. */
+  logs(): readonly string[] {
+    return [...this.#held.values()].map((held) => held.paths.log);
+  }
+
   instances(): NodeStatus['instances'] {
     return [...this.#held.values()].map(({ record, config, supervisor }) => {
       const { process, pid, restarts, lastExit } = supervisor.status();

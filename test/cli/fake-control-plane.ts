@@ -17,6 +17,7 @@ export class FakeControlPlane implements ControlPlane {
   linkState: LinkState = 'streaming';
   taskFailure: { code: string; description: string } | null = null;
   readonly silent = new Set<string>();
+  readonly orphans = new Map<string, KnownNode['orphans']>();
   readonly paused = new Set<string>();
   readonly requests: CreateRequest[] = [];
   #tasks = new Map<string, CrdbTask>();
@@ -129,7 +130,10 @@ export class FakeControlPlane implements ControlPlane {
 
   #known(name: string, running: boolean, remote: boolean): KnownNode {
     const cluster = { name, url: `https://127.0.0.1:9443`, credentials: { username: 'admin', password: 'secret' } };
-    return { cluster, kind: remote ? 'remote' : 'local', running, pid: running ? 100 : null };
+    return {
+      ...{ cluster, kind: remote ? 'remote' : 'local', running, pid: running ? 100 : null },
+      ...{ host: remote ? null : '127.0.0.1', orphans: running ? [] : (this.orphans.get(name) ?? []) },
+    };
   }
 
   #happens(entry: string): void {

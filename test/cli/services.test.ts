@@ -4,7 +4,7 @@ import { deleteDatabase } from '../../src/cli/delete-database.ts';
 import { getDatabase, getText } from '../../src/cli/get-database.ts';
 import { listDatabases, listText } from '../../src/cli/list-databases.ts';
 import { CLOCK_DRIFT_MS_MAX } from '../../src/cli/limits.ts';
-import { nodeStatus } from '../../src/cli/node-status.ts';
+import { nodeStatus, nodeStatusText } from '../../src/cli/node-status.ts';
 import { PLAIN } from '../../src/cli/output.ts';
 import { createConfirmation } from '../../src/cli/prompt.ts';
 import { startNode } from '../../src/cli/start-node.ts';
@@ -236,12 +236,43 @@ describe('nodes', () => {
     );
   });
 
+  it('says that instances serve on without their daemon, and what brings it back', async () => {
+    control.local.get('local-1')!.running = false;
+    const orphan = {
+      ...({ guid: 'guid-orders', name: 'orders', id: 1, endpoint: '127.0.0.1:12000' } as const),
+      ...({ process: 'running', pid: 7, restarts: 0, last_exit: null } as const),
+    };
+    control.orphans.set('local-1', [orphan]);
+    const status = await nodeStatus(control, 'local-1');
+    expect(status.nodes[0]).toMatchObject({ status: 'unattended', pid: null, instances: [orphan] });
+    const text = nodeStatusText(status, PLAIN);
+    expect(text).toContain(
+      'unattended\n  it has no daemon, though its instances serve on; the next one takes them up:',
+    );
+    expect(text).toContain('crdb-cli node start --name local-1 --detach');
+    expect(text).toMatch(/orders +1 +127.0.0.1:12000 +running +7/);
+    expect((await listDatabases(control)).unreachable).toEqual([
+      { cluster: 'local-1', reason: 'has no daemon, though its instances serve on' },
+    ]);
+    const [instance] = (await syncStatus(control, 'orders')).instances;
+    expect(instance).toMatchObject({
+      process: 'unreachable',
+      error: expect.stringContaining('node start --name local-1'),
+    });
+  });
+
   it('starts a node once', async () => {
     const services = { control, steps: silentSteps };
     expect((await startNode({ name: 'local-4', options: {} }, services)).status).toBe('started');
     expect((await startNode({ name: 'local-4', options: {} }, services)).status).toBe('already_running');
     const error = await failure(startNode({ name: 'local-4', options: { adminPort: 9999 } }, services));
     expect(error.message).toBe('local-4 runs already, with admin port 9443 and not 9999');
+    expect((await startNode({ name: 'local-4', options: { host: '127.0.0.1' } }, services)).status).toBe(
+      'already_running',
+    );
+    expect((await failure(startNode({ name: 'local-4', options: { host: '::1' } }, services))).message).toBe(
+      'local-4 runs already, on 127.0.0.1 and not on ::1',
+    );
   });
 
   it('stops one or all, and says which were stopped before', async () => {
