@@ -54,6 +54,7 @@ export async function createDatabase(plan: CreatePlan, services: CreateServices)
     signal.throwIfAborted();
     return { status: 'created', guid, name: plan.name, instances };
   } catch (error) {
+    if (undo.isEmpty) throw error;
     throw await steps.run('Taking back what was done', () => undo.undoAll(error));
   }
 }

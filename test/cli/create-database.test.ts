@@ -128,7 +128,8 @@ describe('creating a database', () => {
 
   it('remembers remote clusters, so that later commands reach them', async () => {
     const instances = ['eu.example.com', 'us.example.com'].map((fqdn) => ({
-      ...{ fqdn, url: 'https://127.0.0.1:9443', username: 'admin', password: 'secret', certificate: null },
+      ...{ fqdn, url: 'https://127.0.0.1:9443', certificate: null },
+      login: { username: 'admin', password: 'secret' },
     }));
     await create({ local: undefined, instances, port: 12000 });
     expect(control.remembered).toEqual(['eu.example.com', 'us.example.com']);
@@ -169,7 +170,7 @@ describe('planning a create', () => {
   });
 
   it('refuses both --local and --instance, and a single --instance', async () => {
-    const instance = { fqdn: 'eu', url: 'https://eu:9443', username: 'a', password: 'b', certificate: null };
+    const instance = { fqdn: 'eu', url: 'https://eu:9443', login: { username: 'a', password: 'b' }, certificate: null };
     expect((await failure(planCreate({ ...FLAGS, instances: [instance] }))).message).toContain('exclude each other');
     expect((await failure(planCreate({ ...FLAGS, local: undefined, instances: [instance] }))).message).toContain(
       '1 given, 2 to 5',

@@ -4,7 +4,6 @@ import { afterEach, beforeEach, describe, expect, it } from '@jest/globals';
 import {
   createOn,
   eventually,
-  freePort,
   holdPortBehindFree,
   isListening,
   processRuns,
