@@ -46,7 +46,7 @@ export function exchange(url: URL, options: HttpsRequest): Promise<HttpsAnswer> 
     let isConnected = false;
     call.once('socket', (socket) => {
       isConnected = call.reusedSocket;
-      socket.once('secureConnect', () => (isConnected = true));
+      if (!isConnected) socket.once('secureConnect', () => (isConnected = true));
     });
     AbortSignal.timeout(connectMsMax).addEventListener('abort', () => {
       if (!isConnected) fail(`no connection within ${connectMsMax} ms`);

@@ -1,5 +1,5 @@
 /** The API's edge, with a service that only remembers what it was asked. */
-import { once } from 'node:events';
+import { once, type EventEmitter } from 'node:events';
 import { Agent as HttpsAgent } from 'node:https';
 import { createServer, type AddressInfo } from 'node:net';
 import { connect } from 'node:tls';
@@ -223,6 +223,24 @@ describe('the client', () => {
       message: expect.stringMatching(/not trusted here: self-signed certificate$/),
       hint: "copy $CRDB_HOME/nodes/eu/cert.pem from the node's machine, and add to its --instance: certificate=PATH",
     });
+  });
+
+  it('makes call after call over one connection, and leaves nothing on it', async () => {
+    const keepingAgent = new HttpsAgent({ ca: keys.certificate, keepAlive: true });
+    const seen: { readonly socket: object; readonly listeners: number }[] = [];
+    keepingAgent.on('free', (socket: EventEmitter) => {
+      seen.push({ socket, listeners: socket.listenerCount('secureConnect') });
+    });
+    const limits = { connectMsMax: 5000, withinMs: 5000, answerBytesMax: 1000 };
+    for (let i = 0; i < 5; i++) {
+      await exchange(new URL('/v1/crdbs', info.url), {
+        ...{ method: 'GET', headers: {}, body: null, agent: keepingAgent },
+        ...limits,
+      });
+    }
+    expect(new Set(seen.map(({ socket }) => socket)).size).toBe(1);
+    expect(seen.map(({ listeners }) => listeners)).toEqual(seen.map(() => seen[0]!.listeners));
+    keepingAgent.destroy();
   });
 
   it('gives up on what does not speak TLS, does not answer in time, or answers too much', async () => {

@@ -85,6 +85,15 @@ describe('creating a database', () => {
     expect([...control.local.keys()]).toEqual(['local-1']);
   });
 
+  it('does not stop instances that served without their daemon when the create fails', async () => {
+    control.addNode('local-1', false);
+    const orphan = { guid: 'g', name: 'payments', id: 1, endpoint: '127.0.0.1:12000', pid: 7, restarts: 0 } as const;
+    control.orphans.set('local-1', [{ ...orphan, process: 'running', last_exit: null }]);
+    control.taskFailure = { code: 'port_in_use', description: 'Port 12000 is in use' };
+    await failure(create());
+    expect(control.journal).toEqual(['start local-1', 'start local-2', 'create orders', 'remove local-2']);
+  });
+
   it('removes what a node that could not be started left behind', async () => {
     control.before = (entry) => {
       if (entry === 'start local-2') throw new CrdbError('failed', 'local-2 did not come up');
