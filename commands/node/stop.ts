@@ -1,13 +1,13 @@
-import { Args, Flags } from '@oclif/core';
+import { Flags } from '@oclif/core';
 import { BaseCommand } from '../../src/cli/base-command.ts';
-import { dryRunFlag } from '../../src/cli/flags.ts';
+import { argument, dryRunFlag } from '../../src/cli/flags.ts';
 import { chooseSpelling } from '../../src/cli/choose.ts';
 import { stopNodes, stopText, type StopDocument } from '../../src/cli/stop-nodes.ts';
 
 export default class NodeStop extends BaseCommand {
   static override summary = 'Stop a node with the instances it runs; all data stays.';
   static override examples = ['crdb-cli node stop local-1', 'crdb-cli node stop --all'];
-  static override args = { NAME: Args.string({ description: 'Name of the cluster.' }) };
+  static override args = { NAME: argument({ description: 'Name of the cluster.' }) };
   static override flags = {
     all: Flags.boolean({ description: 'Stop all local nodes of this home.' }),
     'dry-run': dryRunFlag,

@@ -7,7 +7,7 @@ import { syncStatus, syncStatusText, type SyncStatusDocument } from '../../src/c
 export default class SyncStatus extends BaseCommand {
   static override summary = 'Show what every instance pulls from every other.';
   static override description =
-    'For each link its state, how far behind it is, the last sync with its reason, and whether the log of the other side still holds all that is missing.';
+    'For each link its state, how far behind it is, the last sync with its reason, whether the log of the other side still holds all that is missing, and how far the two clocks are apart.';
   static override examples = [
     'crdb-cli sync status orders',
     'crdb-cli sync status orders --watch',
@@ -24,8 +24,9 @@ export default class SyncStatus extends BaseCommand {
     const nameOrGuid = chooseDatabase(args.DATABASE, flags['crdb-guid']);
     const control = await this.controlPlane();
     const take = (): Promise<SyncStatusDocument> => syncStatus(control, nameOrGuid);
+    const look = { style: this.style, columns: this.environment.columns };
     const render = (status: SyncStatusDocument): string =>
-      this.jsonEnabled() ? JSON.stringify(status) : syncStatusText(status, this.style);
+      this.jsonEnabled() ? JSON.stringify(status) : syncStatusText(status, look);
     if (flags.watch) {
       await this.showAgainAndAgain(async () => render(await take()));
       return undefined;

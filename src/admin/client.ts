@@ -8,9 +8,9 @@
  * Every call fails with a CrdbError: what the node answered, or node_unreachable naming cluster and address.
  */
 import { X509Certificate } from 'node:crypto';
-import { Agent, request, type Dispatcher } from 'undici';
+import { Agent } from 'node:https';
 import { z } from 'zod';
-import { nameOf, reasonOf } from '../base/error-shape.ts';
+import { codeOf, reasonOf } from '../base/error-shape.ts';
 import { CrdbError, ERROR_KINDS, type ErrorCode } from '../errors.ts';
 import {
   acknowledgement,
@@ -33,10 +33,11 @@ import {
   type SyncRequest,
   type SyncStatus,
 } from './contract.ts';
+import { exchange, type HttpsAnswer, type HttpsRequest } from './https.ts';
 import { API_ANSWER_BYTES_MAX, API_CALL_MS_MAX, API_CONNECT_MS_MAX, API_LOCAL_CHANGE_MS_MAX } from './limits.ts';
 
 interface Call<S extends z.ZodType> {
-  readonly method: Dispatcher.HttpMethod;
+  readonly method: HttpsRequest['method'];
   readonly path: string;
   readonly answer: S;
   readonly body?: unknown;
@@ -51,10 +52,7 @@ export class AdminClient {
   constructor(cluster: ClusterInfo) {
     const { certificate, credentials } = cluster;
     this.#cluster = cluster;
-    this.#agent = new Agent({
-      connect: { timeout: API_CONNECT_MS_MAX, ...(certificate === undefined ? {} : pinned(certificate, cluster)) },
-      maxResponseSize: API_ANSWER_BYTES_MAX,
-    });
+    this.#agent = new Agent({ keepAlive: true, ...(certificate === undefined ? {} : pinned(certificate, cluster)) });
     this.#authorization =
       credentials === undefined
         ? null
@@ -115,35 +113,35 @@ export class AdminClient {
     await this.#call({ method: 'DELETE', path, answer: acknowledgement, withinMs: API_LOCAL_CHANGE_MS_MAX });
   }
 
-  /** Ends the connections. Calls after it fail. */
+  /** Ends the connections, and the calls that are under way. */
   async close(): Promise<void> {
-    await this.#agent.destroy();
+    this.#agent.destroy();
   }
 
   async #call<S extends z.ZodType>(call: Call<S>): Promise<z.infer<S>> {
-    const withinMs = call.withinMs ?? API_CALL_MS_MAX;
-    let status: number;
-    let text: string;
+    const body = call.body === undefined ? null : JSON.stringify(call.body);
+    let answer: HttpsAnswer;
     try {
-      const response = await request(new URL(call.path, this.#cluster.url), {
+      answer = await exchange(new URL(call.path, this.#cluster.url), {
         method: call.method,
-        dispatcher: this.#agent,
-        signal: AbortSignal.timeout(withinMs),
-        headersTimeout: withinMs,
-        bodyTimeout: withinMs,
+        agent: this.#agent,
         headers: {
           accept: 'application/json',
           ...(this.#authorization === null ? {} : { authorization: this.#authorization }),
-          ...(call.body === undefined ? {} : { 'content-type': 'application/json' }),
+          ...(body === null
+            ? {}
+            : { 'content-type': 'application/json', 'content-length': `${Buffer.byteLength(body)}` }),
         },
-        body: call.body === undefined ? null : JSON.stringify(call.body),
+        body,
+        connectMsMax: API_CONNECT_MS_MAX,
+        withinMs: call.withinMs ?? API_CALL_MS_MAX,
+        answerBytesMax: API_ANSWER_BYTES_MAX,
       });
-      status = response.statusCode;
-      text = await response.body.text();
     } catch (error) {
-      throw this.#unreachable(error, withinMs);
+      throw this.#unreachable(error);
     }
-    const value = parseJson(text);
+    const { status } = answer;
+    const value = parseJson(answer.text);
     if (status >= 400) throw this.#refused(status, value);
     const parsed = call.answer.safeParse(value);
     if (!parsed.success) throw this.#notOurs(call.path, parsed.error.issues[0]?.message ?? 'no JSON');
@@ -160,10 +158,22 @@ export class AdminClient {
     return new CrdbError(Object.hasOwn(ERROR_KINDS, code) ? (code as ErrorCode) : 'failed', description, { hint });
   }
 
-  #unreachable(error: unknown, withinMs: number): CrdbError {
-    const timedOut = nameOf(error) === 'TimeoutError';
-    const reason = timedOut ? `no answer within ${withinMs} ms` : reasonOf(error);
-    return new CrdbError('node_unreachable', `${this.#name()} cannot be reached: ${reason}`, { cause: error });
+  #unreachable(error: unknown): CrdbError {
+    const { name, certificate } = this.#cluster;
+    if (!isCertificateProblem(error)) {
+      return new CrdbError('node_unreachable', `${this.#name()} cannot be reached: ${reasonOf(error)}`, {
+        cause: error,
+      });
+    }
+    const file = `$CRDB_HOME/nodes/${name}/cert.pem`;
+    if (certificate === undefined) {
+      const text = `${this.#name()} presents a certificate that is not trusted here: ${reasonOf(error)}`;
+      const hint = `copy ${file} from the node's machine, and add to its --instance: certificate=PATH`;
+      return new CrdbError('node_unreachable', text, { hint, cause: error });
+    }
+    const text = `${this.#name()} presents another certificate than the one given for it: ${reasonOf(error)}`;
+    const hint = `copy ${file} from the node's machine anew; if it has not changed there, something else answers at this address`;
+    return new CrdbError('node_unreachable', text, { hint, cause: error });
   }
 
   #notOurs(path: string, problem: string): CrdbError {
@@ -174,6 +184,13 @@ export class AdminClient {
     return `The node of ${this.#cluster.name} (${this.#cluster.url})`;
   }
 }
+
+const OTHER_CERTIFICATE = 'ERR_TLS_OTHER_CERTIFICATE';
+
+/** What TLS calls a certificate that it does not accept. */
+const CERTIFICATE_PROBLEMS = /^(CERT_|DEPTH_ZERO_|SELF_SIGNED_|UNABLE_TO_|ERR_TLS_CERT_|ERR_TLS_OTHER_CERTIFICATE)/;
+
+const isCertificateProblem = (error: unknown): boolean => CERTIFICATE_PROBLEMS.test(codeOf(error) ?? '');
 
 /** Accepts exactly this certificate. Throws invalid_request when it is none. */
 function pinned(certificate: string, { name }: ClusterInfo) {
@@ -188,7 +205,9 @@ function pinned(certificate: string, { name }: ClusterInfo) {
   return {
     ca: certificate,
     checkServerIdentity: (_host: string, presented: { readonly raw: Buffer }): Error | undefined =>
-      presented.raw.equals(expected) ? undefined : new Error('it presents another certificate than the one on record'),
+      presented.raw.equals(expected)
+        ? undefined
+        : Object.assign(new Error('the keys differ'), { code: OTHER_CERTIFICATE }),
   };
 }
 

@@ -83,7 +83,15 @@ export const crdbTask = z.object({
   started: z.string(),
   ended: z.string().nullable(),
   progress: z.array(z.object({ cluster: z.string(), step: z.string() })),
-  errors: z.array(z.object({ cluster_name: z.string(), description: z.string(), error_code: z.string() })),
+  errors: z.array(
+    z.object({
+      cluster_name: z.string(),
+      description: z.string(),
+      error_code: z.string(),
+      /** The next step; an older node gives none. */
+      hint: z.string().optional(),
+    }),
+  ),
 });
 
 export const linkStatus = z.object({
@@ -98,6 +106,8 @@ export const linkStatus = z.object({
   last_error: z.string().nullable(),
   replication_id: z.string().nullable(),
   offset: z.number(),
+  /** The other's clock minus this instance's; null: not known, or an older node does not tell. */
+  clock_drift_ms: z.number().nullable().default(null),
 });
 
 /** GET /v1/crdbs/{guid}/sync: the links of the answering node's instance. */
@@ -107,6 +117,8 @@ export const syncStatus = z.object({
   cluster: z.string(),
   /** `running`, or why there is nothing to say. */
   process: z.enum(['running', 'loading', 'restarting', 'down']),
+  /** How the process ended the last time that nobody had asked it to; an older node does not tell. */
+  last_exit: z.string().nullable().default(null),
   replication_id: z.string().nullable(),
   offset: z.number(),
   links: z.array(linkStatus),

@@ -5,6 +5,7 @@
  * oclif hands the returned document to `logJson`: one document, one line. Errors pass through untouched; `main.ts` turns
  * them into text or JSON and an exit code, in one place.
  */
+import { text } from 'node:stream/consumers';
 import { Command, type Config } from '@oclif/core';
 import { createRealHost } from '../host/real-host.ts';
 import type { ControlPlane } from './control-plane.ts';
@@ -12,6 +13,7 @@ import { readEnvironment, type Environment } from './environment.ts';
 import { watchInterruption, type Interruption } from './interruption.ts';
 import { createStyle, type Style } from './output.ts';
 import { createConfirmation, type Confirmation } from './prompt.ts';
+import type { StandardInput } from './read-secrets.ts';
 import { exitInterrupted } from './report-error.ts';
 import { lineSteps, spinnerSteps, type Steps } from './steps.ts';
 import { waitingOn, type Waiting } from './waiting.ts';
@@ -64,6 +66,10 @@ export abstract class BaseCommand extends Command {
   /** Something beside the result, on standard error; not with --json. */
   protected note(text: string): void {
     if (!this.jsonEnabled()) process.stderr.write(`${text}\n`);
+  }
+
+  protected get stdin(): StandardInput {
+    return { isTerminal: this.environment.stdinIsTerminal, read: () => text(process.stdin) };
   }
 
   protected steps(): Steps {

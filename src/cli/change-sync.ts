@@ -6,7 +6,7 @@ import type { Crdb } from '../admin/contract.ts';
 import { CrdbError } from '../errors.ts';
 import type { ClusterInfo, ControlPlane, KnownNode } from './control-plane.ts';
 import { count } from './output.ts';
-import { findDatabase } from './survey.ts';
+import { findDatabase, startHint, whyDown } from './survey.ts';
 
 export interface ChangeSyncOptions {
   readonly nameOrGuid: string;
@@ -83,8 +83,10 @@ function clusterOf(id: number, database: Crdb, nodes: readonly KnownNode[]): Clu
   const cluster = database.instances.find((instance) => instance.id === id)!.cluster.name;
   const node = nodes.find((known) => known.cluster.name === cluster);
   if (node?.running === true) return node.cluster;
-  const why = node === undefined ? `this home has no credentials for ${cluster}` : `${cluster} is stopped`;
-  throw new CrdbError('node_unreachable', `Nothing was changed: instance ${id} cannot be reached, ${why}`);
+  const why = node === undefined ? `this home has no credentials for ${cluster}` : `${cluster} ${whyDown(node)}`;
+  throw new CrdbError('node_unreachable', `Nothing was changed: instance ${id} cannot be reached, ${why}`, {
+    hint: startHint(node === undefined ? [] : [node]),
+  });
 }
 
 function statusOf(action: 'pause' | 'resume', changed: boolean): ChangeSyncDocument['status'] {

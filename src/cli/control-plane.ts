@@ -36,6 +36,10 @@ export interface KnownNode {
   readonly running: boolean;
   /** Process id of a local node that runs. */
   readonly pid: number | null;
+  /** What a local node listens on; null for a remote one. */
+  readonly host: string | null;
+  /** Instances that serve on although the daemon of this local node is gone. */
+  readonly orphans: NodeStatus['instances'];
 }
 
 export interface StartOptions {

@@ -4,7 +4,7 @@
  * start local nodes -> create through the admin API of the first (it coordinates the others) -> wait until every link of
  * every instance is streaming. Invariant: on failure or Ctrl-C everything this call did is taken back - the database is
  * deleted, nodes it made are stopped and removed, nodes that existed and were stopped are only stopped again, because
- * they may hold the data of other databases.
+ * they may hold the data of other databases. What served before serves afterwards.
  */
 import type { CrdbTask } from '../admin/contract.ts';
 import { CrdbError } from '../errors.ts';
@@ -54,6 +54,7 @@ export async function createDatabase(plan: CreatePlan, services: CreateServices)
     signal.throwIfAborted();
     return { status: 'created', guid, name: plan.name, instances };
   } catch (error) {
+    if (undo.isEmpty) throw error;
     throw await steps.run('Taking back what was done', () => undo.undoAll(error));
   }
 }
@@ -92,10 +93,9 @@ async function bringUp(
   undo: UndoStack,
 ): Promise<ClusterInfo> {
   if (known?.running === true) return known.cluster;
-  undo.push(known === undefined ? `remove ${cluster}` : `stop ${cluster}`, async () => {
-    if (known === undefined) await control.remove(cluster);
-    else await control.stop(cluster);
-  });
+  if (known === undefined) undo.push(`remove ${cluster}`, () => control.remove(cluster));
+  // Instances that a dead daemon has left serve: they must not be stopped with the daemon that takes them up here.
+  else if (known.orphans.length === 0) undo.push(`stop ${cluster}`, async () => void (await control.stop(cluster)));
   const node = await steps.run(`Starting ${cluster}`, () => control.start(cluster, {}));
   return node.cluster;
 }

@@ -5,7 +5,8 @@
  * (exit code 2) in this project's words; everything else is a bug (exit code 70) and keeps its stack. Text and JSON are
  * two renderings of the same `CrdbError`, so message and exit code can never differ between them.
  */
-import { CrdbError } from '../errors.ts';
+import { CrdbError, ERROR_KINDS } from '../errors.ts';
+import { nearestWord } from './suggest.ts';
 
 /** What oclif adds to the message of an error thrown while it parses `--flag`. */
 const PARSE_FRAME = /^Parsing --\S+ \n\t([\s\S]*)\nSee more help with --help$/;
@@ -13,13 +14,15 @@ const MISSING_VALUE = /^Flag (--\S+) expects (?:a value|one of these values: .*)
 const FLAG_COMPLAINT = /^(Flag --\S+ (expects|can only be)|Unexpected flag) /;
 const SEE_HELP = /\n?See more help with --help\s*$/;
 
-export function describeError(error: unknown): CrdbError {
+/** `help`: what shows how the command in question is used; it takes the place of a hint that names none. */
+export function describeError(error: unknown, help = 'crdb-cli help'): CrdbError {
   if (error instanceof CrdbError) {
     error.message = error.message.replace(PARSE_FRAME, '$1');
-    return error;
+    const namesNone = error.hint === ERROR_KINDS.invalid_request.hint;
+    return namesNone ? new CrdbError(error.code, error.message, { hint: help, cause: error }) : error;
   }
   if (isPromptAbort(error)) return new CrdbError('interrupted', 'Interrupted. Nothing was changed.');
-  if (isUsageError(error)) return usageError(error);
+  if (isUsageError(error)) return usageError(error, help);
   if (error instanceof Error) return new CrdbError('bug', `Internal error: ${error.message}`, { cause: error });
   return new CrdbError('bug', `Internal error: ${String(error)}`);
 }
@@ -41,21 +44,33 @@ export function errorDocument(error: CrdbError): ErrorDocument {
   return { error: { code: error.code, message: error.message, hint: error.hint } };
 }
 
+type UsageError = Error & { readonly parse?: { readonly input?: { readonly flags?: object } } };
+
+/** Of the first of the unknown flags; null when none is near. */
+function nearestFlag(typed: string, known: readonly string[]): string | null {
+  return nearestWord(
+    typed.split(/[\s,]/, 1)[0]!,
+    known.map((flag) => `--${flag}`),
+  );
+}
+
 /** By shape: what oclif's parser throws carries what was parsed, or is one of a few sentences. */
-function isUsageError(error: unknown): error is Error {
+function isUsageError(error: unknown): error is UsageError {
   return error instanceof Error && ('parse' in error || FLAG_COMPLAINT.test(error.message));
 }
 
-function usageError(error: Error): CrdbError {
+function usageError(error: UsageError, hint: string): CrdbError {
   const message = error.message.replace(SEE_HELP, '').trim();
   const missingValue = MISSING_VALUE.exec(message);
   const wrongOption = /^Expected (--[^=]+)=([\s\S]*) to be one of: (.*)$/.exec(message);
-  const hint = 'Add --help to the command to see what it takes.';
   if (missingValue !== null) return refuse(`${missingValue[1]}: a value is missing`, hint);
   if (wrongOption !== null)
     return refuse(`${wrongOption[1]}: "${wrongOption[2]}" is not one of ${wrongOption[3]}`, hint);
   const unknown = /^Nonexistent flags?: (.*)$/.exec(message);
-  if (unknown !== null) return refuse(`Unknown flag: ${unknown[1]}`, hint);
+  if (unknown !== null) {
+    const near = nearestFlag(unknown[1]!, Object.keys(error.parse?.input?.flags ?? {}));
+    return refuse(`Unknown flag: ${unknown[1]}`, near === null ? hint : `${near}; all flags: ${hint}`);
+  }
   return refuse(message, hint);
 }
 

@@ -9,15 +9,19 @@ import { isAbsolute, join, resolve } from 'node:path';
 export interface Environment {
   /** Directory of the nodes' records and data: CRDB_HOME, else the user's data directory. Absolute. */
   readonly home: string;
+  /** CRDB_PASSWORD: the password of a database that a command is told nothing else about. */
+  readonly password: string | undefined;
   /** Somebody sits in front of standard input and standard error, and this is not a CI run: a question can be answered. */
   readonly interactive: boolean;
+  /** Standard input is a terminal. */
+  readonly stdinIsTerminal: boolean;
   /** Standard error is a terminal outside CI: spinners are welcome. */
   readonly spinners: boolean;
   /** Standard output is a terminal. */
   readonly stdoutIsTerminal: boolean;
   readonly stdoutColor: boolean;
   readonly stderrColor: boolean;
-  /** Columns of the terminal; 80 when there is none. */
+  /** Columns of standard output; Infinity where no terminal breaks lines. */
   readonly columns: number;
 }
 
@@ -28,6 +32,9 @@ export interface Surroundings {
   readonly stderr: { readonly isTTY?: boolean };
 }
 
+/** What a terminal has that does not tell its size. */
+const COLUMNS_UNKNOWN = 80;
+
 export function readEnvironment(from: Surroundings = process): Environment {
   const { env } = from;
   const ci = isSet(env['CI']);
@@ -36,12 +43,14 @@ export function readEnvironment(from: Surroundings = process): Environment {
   const stderrIsTerminal = from.stderr.isTTY === true;
   return {
     home: homeDirectory(env),
+    password: env['CRDB_PASSWORD'] === '' ? undefined : env['CRDB_PASSWORD'],
+    stdinIsTerminal: from.stdin.isTTY === true,
     interactive: from.stdin.isTTY === true && stderrIsTerminal && !ci,
     spinners: stderrIsTerminal && !ci && env['TERM'] !== 'dumb',
     stdoutIsTerminal,
     stdoutColor: color && stdoutIsTerminal,
     stderrColor: color && stderrIsTerminal,
-    columns: from.stdout.columns ?? 80,
+    columns: stdoutIsTerminal ? (from.stdout.columns ?? COLUMNS_UNKNOWN) : Infinity,
   };
 }
 

@@ -3,6 +3,9 @@ import { Args, Flags } from '@oclif/core';
 import { parseInteger, type IntegerRange } from './parse-integer.ts';
 import { parseSize } from './parse-size.ts';
 
+/** oclif would take a missing argument from standard input, and so eat the input of the loop that a script calls this in. */
+export const argument = (options: { readonly description: string }) => Args.string({ ...options, ignoreStdin: true });
+
 export const PORT_RANGE: IntegerRange = { min: 1, max: 65_535 };
 export const INSTANCE_ID_RANGE: IntegerRange = { min: 1, max: 255 };
 
@@ -17,7 +20,7 @@ export const sizeFlag = Flags.custom<number>({
 export const dryRunFlag = Flags.boolean({ description: 'Show what would be done and change nothing.' });
 
 /** A database by name or guid: as an argument, or spelled as Redis Enterprise does. */
-export const databaseArgument = Args.string({ name: 'DATABASE', description: 'Name or guid of the database.' });
+export const databaseArgument = argument({ description: 'Name or guid of the database.' });
 export const databaseGuidFlag = Flags.string({
   description: 'The database by guid, as Redis Enterprise spells it; instead of the argument.',
   helpValue: 'GUID',

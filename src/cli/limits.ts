@@ -16,3 +16,6 @@ export const WATCH_MS = 1_000;
 export const LOCAL_CLUSTERS_MAX = 5;
 export const INSTANCES_MAX = 5;
 export const INSTANCES_MIN = 2;
+
+/** Clocks of two instances that are further apart are pointed out: what the instances report as well (src/replication/limits.ts). */
+export const CLOCK_DRIFT_MS_MAX = 500;

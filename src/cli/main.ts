@@ -6,7 +6,7 @@
 import { Config, run } from '@oclif/core';
 import type { CrdbError } from '../errors.ts';
 import { reportError } from './report-error.ts';
-import { explainUnknownCommand } from './suggest.ts';
+import { explainUnknownCommand, helpFor } from './suggest.ts';
 
 /** `from`: file URL of the script in bin/, which tells oclif where the package is. Never returns normally. */
 export async function main(argv: readonly string[], from: string): Promise<void> {
@@ -18,26 +18,30 @@ export async function main(argv: readonly string[], from: string): Promise<void>
 }
 
 async function runCommand(argv: readonly string[], from: string, json: boolean): Promise<number> {
+  let commands: readonly string[] = [];
   try {
     const config = await Config.load(from);
-    try {
-      await run(argumentsOf(argv), config);
-    } catch (error) {
-      throw unknownCommand(error, config) ?? error;
-    }
+    commands = config.commandIDs.map((id) => id.replaceAll(':', ' '));
+    if (json && argumentsOf(argv)[0] === '--version') writeVersion(config);
+    else await run(argumentsOf(argv), config);
   } catch (error) {
     const exitCode = requestedExit(error);
     if (exitCode !== null) return exitCode;
-    return reportError(error, json);
+    return reportError(unknownCommand(error, commands) ?? error, json, helpFor(argv, commands));
   } finally {
     await flushed(process.stdout);
   }
   return 0;
 }
 
-/** `crdb-cli help create` is what many type first. */
+/** `crdb-cli help create` is what many type first, and `crdb-cli version`. */
 function argumentsOf(argv: readonly string[]): string[] {
+  if (argv[0] === 'version') return ['--version', ...argv.slice(1)];
   return argv[0] === 'help' ? [...argv.slice(1), '--help'] : [...argv];
+}
+
+function writeVersion({ version, platform, arch }: Config): void {
+  process.stdout.write(`${JSON.stringify({ version, platform, arch, node: process.version })}\n`);
 }
 
 function wantsJson(argv: readonly string[]): boolean {
@@ -46,10 +50,9 @@ function wantsJson(argv: readonly string[]): boolean {
 }
 
 /** oclif knows an unknown command only as a sentence, with everything up to the first flag in it. */
-function unknownCommand(error: unknown, config: Config): CrdbError | null {
+function unknownCommand(error: unknown, commands: readonly string[]): CrdbError | null {
   const match = error instanceof Error ? /^command (.+) not found\.?$/i.exec(error.message) : null;
   if (match === null) return null;
-  const commands = config.commandIDs.map((id) => id.replaceAll(':', ' '));
   return explainUnknownCommand(match[1]!.split(/[: ]/), commands);
 }
 

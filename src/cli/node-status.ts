@@ -3,6 +3,7 @@ import type { NodeStatus } from '../admin/contract.ts';
 import { CrdbError } from '../errors.ts';
 import type { ControlPlane, KnownNode } from './control-plane.ts';
 import { durationText, table, type Style } from './output.ts';
+import { startHint, whyDown } from './survey.ts';
 
 export interface NodeStatusDocument {
   readonly nodes: readonly NodeDocument[];
@@ -10,15 +11,18 @@ export interface NodeStatusDocument {
 
 export interface NodeDocument {
   readonly cluster: string;
-  readonly status: 'running' | 'stopped' | 'unreachable';
+  /** `unattended`: the daemon is gone and its instances, listed, serve on. */
+  readonly status: 'running' | 'stopped' | 'unattended' | 'unreachable';
   readonly admin_url: string;
-  /** Why it is unreachable; null otherwise. */
+  /** Why it is unreachable, or what to do about it; null otherwise. */
   readonly error: string | null;
   /** null unless running. */
   readonly pid: number | null;
   readonly version: string | null;
   readonly uptime_seconds: number | null;
   readonly data_directory: string | null;
+  /** What it listens on, unless it is the node of another machine. */
+  readonly host: string | null;
   readonly instances: NodeStatus['instances'];
 }
 
@@ -38,8 +42,9 @@ export function nodeNotFound(name: string, known: readonly KnownNode[]): CrdbErr
   );
 }
 
-async function describeNode(control: ControlPlane, { cluster, running }: KnownNode): Promise<NodeDocument> {
-  const silent = (status: 'stopped' | 'unreachable', error: string | null): NodeDocument => ({
+async function describeNode(control: ControlPlane, node: KnownNode): Promise<NodeDocument> {
+  const { cluster, running, host, orphans } = node;
+  const silent = (status: Exclude<NodeDocument['status'], 'running'>, error: string | null): NodeDocument => ({
     cluster: cluster.name,
     status,
     admin_url: cluster.url,
@@ -48,9 +53,13 @@ async function describeNode(control: ControlPlane, { cluster, running }: KnownNo
     version: null,
     uptime_seconds: null,
     data_directory: null,
-    instances: [],
+    host,
+    instances: orphans,
   });
-  if (!running) return silent('stopped', null);
+  if (!running && orphans.length === 0) return silent('stopped', null);
+  if (!running) {
+    return silent('unattended', `it ${whyDown(node)}; the next one takes them up: ${startHint([node])}`);
+  }
   try {
     const { admin_url, pid, version, uptime_seconds, data_directory, instances } = await control
       .api(cluster)
@@ -64,6 +73,7 @@ async function describeNode(control: ControlPlane, { cluster, running }: KnownNo
       version,
       uptime_seconds,
       data_directory,
+      host,
       instances,
     };
   } catch (error) {
@@ -81,9 +91,14 @@ function nodeText(node: NodeDocument, style: Style): string {
   const status = node.status === 'running' ? style.good(node.status) : style.careful(node.status);
   const since = node.uptime_seconds === null ? '' : ` for ${durationText(node.uptime_seconds * 1000)}, pid ${node.pid}`;
   const title = `${style.heading(node.cluster)}  ${node.admin_url}  ${status}${since}`;
-  if (node.error !== null) return `${title}\n  ${node.error}`;
-  if (node.instances.length === 0) return node.status === 'running' ? `${title}\n  no instances` : title;
-  const rows = node.instances.map((instance) => [
+  const error = node.error === null ? [] : [node.error];
+  const lines = [...error, ...(node.instances.length > 0 ? instanceLines(node.instances, style) : [])];
+  if (lines.length === 0 && node.status === 'running') lines.push('no instances');
+  return [title, ...lines.map((line) => `  ${line}`)].join('\n');
+}
+
+function instanceLines(instances: NodeDocument['instances'], style: Style): string[] {
+  const rows = instances.map((instance) => [
     instance.name,
     `${instance.id}`,
     instance.endpoint,
@@ -92,6 +107,5 @@ function nodeText(node: NodeDocument, style: Style): string {
     `${instance.restarts}`,
     instance.last_exit ?? '-',
   ]);
-  const lines = table(['NAME', 'REPL-ID', 'ENDPOINT', 'PROCESS', 'PID', 'RESTARTS', 'LAST EXIT'], rows, style);
-  return [title, ...lines.split('\n').map((line) => `  ${line}`)].join('\n');
+  return table(['NAME', 'REPL-ID', 'ENDPOINT', 'PROCESS', 'PID', 'RESTARTS', 'LAST EXIT'], rows, style).split('\n');
 }

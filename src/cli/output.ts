@@ -54,7 +54,8 @@ export function durationText(ms: number): string {
     : `${Math.floor(hours / 24)} d ${hours % 24} h`;
 }
 
-function visibleLength(text: string): number {
+/** Without the codes of colours. */
+export function visibleLength(text: string): number {
   // eslint-disable-next-line no-control-regex -- colour codes are control characters
   return text.replace(/\u001b\[[0-9;]*m/g, '').length;
 }

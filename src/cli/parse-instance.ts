@@ -1,25 +1,27 @@
 /**
- * `--instance fqdn=eu.example.com,url=https://10.0.0.1:9443,username=admin,password=secret[,certificate=path]`: one
- * participating cluster, in the key=value spelling of Redis Enterprise.
+ * `--instance fqdn=eu.example.com,url=https://10.0.0.1:9443,credentials=admin.json,certificate=cert.pem`: one participating
+ * cluster, in the key=value spelling of Redis Enterprise, which has `username=` and `password=` for the credentials.
  *
  * A comma ends a value only where `word=` follows: `password=a,b` works, and so generated passwords need no quoting,
  * while a misspelled key is still found.
  */
 import { CrdbError } from '../errors.ts';
+import type { Login } from './read-secrets.ts';
 
-const KEYS = ['fqdn', 'url', 'username', 'password', 'certificate'] as const;
+const KEYS = ['fqdn', 'url', 'username', 'password', 'credentials', 'certificate'] as const;
 type Key = (typeof KEYS)[number];
 
 export interface InstanceSpec {
   readonly fqdn: string;
   readonly url: string;
-  readonly username: string;
-  readonly password: string;
+  /** Given here, or the path of the node's admin.json. */
+  readonly login: Login | { readonly path: string };
   /** Path of a PEM file: the certificate the node presents. */
   readonly certificate: string | null;
 }
 
-const EXAMPLE = '--instance fqdn=eu.example.com,url=https://10.0.0.1:9443,username=admin,password=SECRET';
+export const INSTANCE_EXAMPLE =
+  '--instance fqdn=eu.example.com,url=https://10.0.0.1:9443,credentials=eu/admin.json,certificate=eu/cert.pem';
 
 export function parseInstance(text: string): InstanceSpec {
   const values = splitPairs(text);
@@ -32,10 +34,16 @@ export function parseInstance(text: string): InstanceSpec {
   return {
     fqdn,
     url: parseUrl(values.get('url') ?? `https://${fqdn}:9443`),
-    username: required('username'),
-    password: required('password'),
+    login: login(values, required),
     certificate: values.get('certificate') ?? null,
   };
+}
+
+function login(values: ReadonlyMap<Key, string>, required: (key: Key) => string): InstanceSpec['login'] {
+  if (!values.has('credentials')) return { username: required('username'), password: required('password') };
+  if (values.has('username') || values.has('password'))
+    throw refuse('--instance: credentials= names the file that holds username and password, so these are given twice');
+  return { path: required('credentials') };
 }
 
 function splitPairs(text: string): Map<Key, string> {
@@ -73,5 +81,5 @@ function withoutPassword(text: string): string {
 }
 
 function refuse(message: string): CrdbError {
-  return new CrdbError('invalid_request', message, { hint: EXAMPLE });
+  return new CrdbError('invalid_request', message, { hint: INSTANCE_EXAMPLE });
 }

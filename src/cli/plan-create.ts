@@ -2,12 +2,12 @@
  * From the flags of `create` to what will be done: which clusters take part, which of them this machine runs, and what
  * each is asked for. Everything that a human can mistype is refused here, before anything is touched.
  */
-import { readFile } from 'node:fs/promises';
 import { databaseConfig, databaseName, type CreateRequest, type DatabaseConfig } from '../admin/contract.ts';
 import { CrdbError } from '../errors.ts';
 import type { ClusterInfo } from './control-plane.ts';
 import { INSTANCES_MAX, INSTANCES_MIN } from './limits.ts';
-import type { InstanceSpec } from './parse-instance.ts';
+import { INSTANCE_EXAMPLE, type InstanceSpec } from './parse-instance.ts';
+import { readLogin, readText } from './read-secrets.ts';
 
 export interface CreateFlags {
   readonly name: string;
@@ -46,7 +46,7 @@ const PORT_MAX = 65_535;
 
 const CHOOSE_ONE = [
   'crdb-cli create orders --local 2',
-  'or crdb-cli create orders --instance fqdn=eu.example.com,url=https://10.0.0.1:9443,username=admin,password=SECRET --instance fqdn=us.example.com,...',
+  `or crdb-cli create orders ${INSTANCE_EXAMPLE} --instance fqdn=us.example.com,...`,
 ].join('\n  ');
 
 export async function planCreate(flags: CreateFlags): Promise<CreatePlan> {
@@ -118,7 +118,7 @@ async function remoteParticipants(specs: readonly InstanceSpec[]): Promise<Remot
       info: {
         name: spec.fqdn,
         url: spec.url,
-        credentials: { username: spec.username, password: spec.password },
+        credentials: 'path' in spec.login ? await readLogin(spec.login.path) : spec.login,
         ...(spec.certificate === null ? {} : { certificate: await readCertificate(spec.certificate) }),
       },
     })),
@@ -126,12 +126,7 @@ async function remoteParticipants(specs: readonly InstanceSpec[]): Promise<Remot
 }
 
 async function readCertificate(path: string): Promise<string> {
-  let text: string;
-  try {
-    text = await readFile(path, 'utf8');
-  } catch (error) {
-    throw refuse(`--instance: the certificate ${path} cannot be read: ${(error as Error).message}`);
-  }
+  const text = await readText('--instance: the certificate', path);
   if (!text.includes('-----BEGIN CERTIFICATE-----')) throw refuse(`--instance: ${path} holds no PEM certificate`);
   return text;
 }

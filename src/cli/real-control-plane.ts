@@ -26,12 +26,15 @@ export function createControlPlane({
       const { readRemoteClusters } = await import('./remote-clusters.ts');
       const [local, remote] = await Promise.all([listNodes(home), readRemoteClusters(home)]);
       const names = new Set(local.map((node) => node.cluster));
-      return [...local.map(knownLocal), ...remote.filter(({ name }) => !names.has(name)).map(knownRemote)];
+      return [
+        ...(await Promise.all(local.map((node) => knownLocal(home, node)))),
+        ...remote.filter(({ name }) => !names.has(name)).map(knownRemote),
+      ];
     },
     api: createApi,
     async start(name, options) {
       const { startDetached } = await import('../node/detach.ts');
-      return knownLocal(await startDetached({ home, cluster: name, version, ...options }));
+      return knownLocal(home, await startDetached({ home, cluster: name, version, ...options }));
     },
     async stop(name) {
       const { stopNode } = await import('../node/detach.ts');
@@ -50,17 +53,20 @@ export function createControlPlane({
   };
 }
 
-function knownLocal({ cluster, adminUrl, credentials, certificate, alive, process }: LocalNode): KnownNode {
+async function knownLocal(home: string, node: LocalNode): Promise<KnownNode> {
+  const { cluster, adminUrl, credentials, certificate, alive, process, host } = node;
   return {
     cluster: { name: cluster, url: adminUrl, credentials, certificate },
     kind: 'local',
     running: alive,
     pid: alive ? (process?.pid ?? null) : null,
+    host,
+    orphans: alive ? [] : await import('../node/orphans.ts').then(({ listOrphans }) => listOrphans(home, cluster)),
   };
 }
 
 function knownRemote(cluster: ClusterInfo): KnownNode {
-  return { cluster, kind: 'remote', running: true, pid: null };
+  return { cluster, kind: 'remote', running: true, pid: null, host: null, orphans: [] };
 }
 
 /** A home that this process made goes with the last thing in it; whatever is still in use stays. */

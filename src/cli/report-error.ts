@@ -3,9 +3,9 @@ import { writeSync } from 'node:fs';
 import { CrdbError } from '../errors.ts';
 import { describeError, errorDocument, errorText } from './describe-error.ts';
 
-/** Prints the failure. Returns the exit code, which is the same for both forms. */
-export function reportError(error: unknown, json: boolean): number {
-  const shown = describeError(error);
+/** Prints the failure. Returns the exit code, which is the same for both forms. `help`: as describeError takes it. */
+export function reportError(error: unknown, json: boolean, help?: string): number {
+  const shown = describeError(error, help);
   if (json) writeWhole(1, `${JSON.stringify(errorDocument(shown))}\n`);
   else writeWhole(2, `${errorText(shown)}\n`);
   return shown.exitCode;

@@ -21,7 +21,8 @@ export async function runTask(task: CrdbTask, run: TaskRun): Promise<CrdbTask> {
   if (first === undefined)
     throw new CrdbError('failed', `The task ${ended.id} (${ended.operation}) failed and gives no reason`);
   const more = others.map((error) => `; ${error.cluster_name}: ${error.description}`).join('');
-  throw new CrdbError(knownCode(first.error_code), `${first.cluster_name}: ${first.description}${more}`);
+  const hint = first.hint === undefined ? {} : { hint: first.hint };
+  throw new CrdbError(knownCode(first.error_code), `${first.cluster_name}: ${first.description}${more}`, hint);
 }
 
 /** Waits until the task has finished or failed. */

@@ -23,15 +23,14 @@ export async function startNode(
   }
   if (known?.running === true) {
     const port = Number(new URL(known.cluster.url).port);
-    if (options.adminPort !== undefined && options.adminPort !== port) {
-      throw new CrdbError(
-        'node_already_running',
-        `${name} runs already, with admin port ${port} and not ${options.adminPort}`,
-        {
-          hint: `Stop it first: crdb-cli node stop ${name}`,
-        },
-      );
-    }
+    const { adminPort = port, host = known.host } = options;
+    const refuse = (how: string): never => {
+      throw new CrdbError('node_already_running', `${name} runs already, ${how}`, {
+        hint: `Stop it first: crdb-cli node stop ${name}`,
+      });
+    };
+    if (adminPort !== port) refuse(`with admin port ${port} and not ${adminPort}`);
+    if (host !== known.host) refuse(`on ${known.host} and not on ${host}`);
     return { status: 'already_running', cluster: name, admin_url: known.cluster.url, pid: known.pid };
   }
   const { cluster, pid } = await steps.run(`Starting ${name}`, () => control.start(name, options));

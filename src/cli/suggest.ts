@@ -17,6 +17,17 @@ export function explainUnknownCommand(words: readonly string[], commands: readon
   return refuse(`There is no command "${typed}"`, 'See all commands: crdb-cli help');
 }
 
+/** What shows the help of the command that the arguments begin with, or of all commands. */
+export function helpFor(argv: readonly string[], commands: readonly string[]): string {
+  const end = argv.findIndex((word) => word.startsWith('-'));
+  const words = end < 0 ? argv : argv.slice(0, end);
+  for (let length = words.length; length > 0; length--) {
+    const start = words.slice(0, length).join(' ');
+    if (commands.includes(start)) return `crdb-cli ${start} --help`;
+  }
+  return 'crdb-cli help';
+}
+
 function refuse(message: string, hint: string): CrdbError {
   return new CrdbError('invalid_request', message, { hint });
 }

@@ -53,7 +53,7 @@ export async function findDatabase(control: ControlPlane, nameOrGuid: string): P
     }
   }
   const [first, ...others] = found.values();
-  if (first === undefined) throw notFound(nameOrGuid, failuresOf(answers));
+  if (first === undefined) throw notFound(nameOrGuid, failuresOf(answers), nodes);
   if (others.length > 0) {
     throw new CrdbError(
       'invalid_request',
@@ -79,7 +79,7 @@ async function askAll(control: ControlPlane): Promise<{ answers: readonly Answer
 }
 
 async function ask(control: ControlPlane, node: KnownNode): Promise<Answer> {
-  if (!node.running) return { node, databases: [], failure: 'is stopped' };
+  if (!node.running) return { node, databases: [], failure: whyDown(node) };
   try {
     return { node, databases: await control.api(node.cluster).listDatabases(), failure: null };
   } catch (error) {
@@ -90,19 +90,27 @@ async function ask(control: ControlPlane, node: KnownNode): Promise<Answer> {
   }
 }
 
+/** Completes the sentence that begins with the name of a local node that does not run. */
+export function whyDown({ orphans }: KnownNode): string {
+  return orphans.length === 0 ? 'is stopped' : 'has no daemon, though its instances serve on';
+}
+
+/** What brings the local node back, or, for any other reason of silence, where to look. */
+export function startHint(nodes: readonly KnownNode[]): string {
+  const down = nodes.find((node) => node.kind === 'local' && !node.running);
+  return down === undefined ? 'crdb-cli node status' : `crdb-cli node start --name ${down.cluster.name} --detach`;
+}
+
 function failuresOf(answers: readonly Answer[]): Unreachable[] {
   return answers.flatMap(({ node, failure }) =>
     failure === null ? [] : [{ cluster: node.cluster.name, reason: failure }],
   );
 }
 
-function startHint(nodes: readonly KnownNode[]): string {
-  const stopped = nodes.find((node) => node.kind === 'local' && !node.running);
-  return stopped === undefined ? 'crdb-cli node status' : `crdb-cli node start --name ${stopped.cluster.name} --detach`;
-}
-
-function notFound(nameOrGuid: string, unreachable: readonly Unreachable[]): CrdbError {
+function notFound(nameOrGuid: string, unreachable: readonly Unreachable[], nodes: readonly KnownNode[]): CrdbError {
   if (unreachable.length === 0) return new CrdbError('database_not_found', `There is no database "${nameOrGuid}"`);
   const silent = unreachable.map(({ cluster, reason }) => `${cluster} ${reason}`).join('; ');
-  return new CrdbError('database_not_found', `No node that answers knows a database "${nameOrGuid}"; ${silent}`);
+  return new CrdbError('database_not_found', `No node that answers knows a database "${nameOrGuid}"; ${silent}`, {
+    hint: startHint(nodes),
+  });
 }

@@ -3,8 +3,9 @@ import type { SyncStatus } from '../admin/contract.ts';
 import { CrdbError } from '../errors.ts';
 import type { ControlPlane, KnownNode } from './control-plane.ts';
 import { instanceDocuments, type InstanceDocument } from './documents.ts';
-import { durationText, table, type Style } from './output.ts';
-import { findDatabase } from './survey.ts';
+import { CLOCK_DRIFT_MS_MAX } from './limits.ts';
+import { durationText, table, visibleLength, type Style } from './output.ts';
+import { findDatabase, startHint, whyDown } from './survey.ts';
 
 type Link = SyncStatus['links'][number];
 
@@ -18,12 +19,19 @@ export interface InstanceSyncDocument {
   readonly id: number;
   readonly cluster: string;
   readonly endpoint: string;
-  /** `unreachable`: its node does not answer; `error` says why and `links` is empty. */
+  /** `unreachable`: its node does not answer, `links` is empty. */
   readonly process: SyncStatus['process'] | 'unreachable';
   readonly replication_id: string | null;
   readonly offset: number | null;
+  /** Why there is nothing to say about it, or how its process ended last. */
   readonly error: string | null;
   readonly links: readonly Link[];
+}
+
+/** How far the result may reach on one line; Infinity where no terminal breaks it. */
+export interface SyncStatusLook {
+  readonly style: Style;
+  readonly columns: number;
 }
 
 export async function syncStatus(control: ControlPlane, nameOrGuid: string): Promise<SyncStatusDocument> {
@@ -52,49 +60,79 @@ async function askInstance(
   });
   const node = nodes.find((known) => known.cluster.name === cluster);
   if (node === undefined) return unreachable(`this home has no credentials for ${cluster}`);
-  if (!node.running) return unreachable(`${cluster} is stopped`);
+  if (!node.running) return unreachable(`${cluster} ${whyDown(node)}; ${startHint([node])}`);
   try {
-    const { process, replication_id, offset, links } = await control.api(node.cluster).syncStatus(guid);
-    return { id, cluster, endpoint, process, replication_id, offset, error: null, links };
+    const { process, last_exit, replication_id, offset, links } = await control.api(node.cluster).syncStatus(guid);
+    const error = process === 'running' ? null : last_exit;
+    return { id, cluster, endpoint, process, replication_id, offset, error, links };
   } catch (error) {
     if (error instanceof CrdbError && error.code !== 'bug') return unreachable(error.message);
     throw error;
   }
 }
 
-export function syncStatusText({ name, guid, instances }: SyncStatusDocument, style: Style): string {
-  return [`${style.heading(name)} (${guid})`, ...instances.map((instance) => instanceText(instance, style))].join(
-    '\n\n',
-  );
+export function syncStatusText({ name, guid, instances }: SyncStatusDocument, look: SyncStatusLook): string {
+  const title = `${look.style.heading(name)} (${guid})`;
+  return [title, ...instances.map((instance) => instanceText(instance, look))].join('\n\n');
 }
 
-function instanceText(instance: InstanceSyncDocument, style: Style): string {
+function instanceText(instance: InstanceSyncDocument, look: SyncStatusLook): string {
+  const { style } = look;
   const { id, cluster, endpoint, process, offset, error, links } = instance;
   const state = process === 'running' ? style.good(process) : style.bad(process);
   const position = offset === null ? '' : `, offset ${offset}`;
   const title = `${style.heading(`instance ${id}`)}  ${cluster}  ${endpoint}  ${state}${position}`;
-  if (error !== null) return `${title}\n  ${error}`;
-  if (links.length === 0) return `${title}\n  no links`;
+  const lines = [
+    ...(error === null ? [] : [error]),
+    ...(links.length > 0 ? linkLines(links, look) : error === null ? ['no links'] : []),
+  ];
+  return [title, ...lines.map((line) => `${INDENT}${line}`)].join('\n');
+}
+
+/** The last sync is a sentence: in the table where there is room for it, otherwise below the row that it belongs to. */
+function linkLines(links: readonly Link[], { style, columns }: SyncStatusLook): string[] {
+  const header = ['FROM', 'STATE', 'LAG OPS', 'LAG TIME', 'CLOCK', 'BACKLOG'];
   const rows = links.map((link) => [
     `${link.from} (${link.cluster})`,
     stateText(link, style),
     `${link.lag_operations}`,
     link.lag_ms === null ? 'never level' : durationText(link.lag_ms),
-    link.last_sync?.reason ?? 'none',
+    clockText(link, style),
     link.backlog_covered === null ? 'unknown' : link.backlog_covered ? 'covered' : 'not covered',
   ]);
-  const lines = table(['FROM', 'STATE', 'LAG OPS', 'LAG TIME', 'LAST SYNC', 'BACKLOG'], rows, style);
-  const errors = links.flatMap((link) => (link.last_error === null ? [] : [`from ${link.from}: ${link.last_error}`]));
-  return [
-    title,
-    ...`${lines}\n${errors.join('\n')}`
-      .trimEnd()
-      .split('\n')
-      .map((line) => `  ${line}`),
-  ].join('\n');
+  const lastSyncs = links.map((link) => link.last_sync?.reason ?? 'none');
+  const notes = links.flatMap((link) => notesOf(link).map((note) => `from ${link.from}: ${note}`));
+  const wide = table(
+    [...header, 'LAST SYNC'],
+    rows.map((row, index) => [...row, lastSyncs[index]!]),
+    style,
+  ).split('\n');
+  if (wide.every((line) => INDENT.length + visibleLength(line) <= columns)) return [...wide, ...notes];
+  const [title = '', ...lines] = table(header, rows, style).split('\n');
+  return [title, ...lines.flatMap((line, index) => [line, `${INDENT}last sync ${lastSyncs[index]}`]), ...notes];
 }
 
 function stateText({ state }: Link, style: Style): string {
   if (state === 'streaming') return style.good(state);
   return state === 'paused' || state === 'waiting' ? style.careful(state) : state;
 }
+
+/** How far the other's clock is ahead (+) or behind (-). */
+function clockText({ clock_drift_ms: driftMs }: Link, style: Style): string {
+  if (driftMs === null) return 'unknown';
+  const text = `${driftMs < 0 ? '-' : '+'}${durationText(Math.abs(driftMs))}`;
+  return Math.abs(driftMs) > CLOCK_DRIFT_MS_MAX ? style.bad(text) : text;
+}
+
+function notesOf({ last_error: lastError, endpoint, clock_drift_ms: driftMs }: Link): string[] {
+  const notes = lastError === null ? [] : [`${endpoint}: ${lastError}`];
+  if (driftMs !== null && Math.abs(driftMs) > CLOCK_DRIFT_MS_MAX) {
+    const direction = driftMs > 0 ? 'ahead of' : 'behind';
+    notes.push(
+      `its clock is ${durationText(Math.abs(driftMs))} ${direction} this one's, and the later writer wins by them: set both by NTP`,
+    );
+  }
+  return notes;
+}
+
+const INDENT = '  ';

@@ -13,6 +13,10 @@ export class UndoStack {
     this.#actions.push({ what, undo });
   }
 
+  get isEmpty(): boolean {
+    return this.#actions.length === 0;
+  }
+
   /** Returns the error to throw: `cause` itself, or with the list of what was left behind. */
   async undoAll(cause: unknown): Promise<unknown> {
     const left: string[] = [];

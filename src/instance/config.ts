@@ -74,6 +74,8 @@ export interface LinkStatus {
   /** Replication ID and offset last read from this peer. */
   readonly replicationId: string | null;
   readonly offset: number;
+  /** The peer's clock minus this instance's, by its heartbeats; null: not known. */
+  readonly driftMs: number | null;
 }
 
 export interface InstanceStatus {

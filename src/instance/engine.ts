@@ -14,13 +14,12 @@ import { Database } from '../database/database.ts';
 import { Maintenance, EXPIRY_SAMPLE_KEYS } from '../database/maintenance.ts';
 import type { Host, Timer } from '../host/host.ts';
 import { Replication } from '../replication/replication.ts';
-import type { ReplicationLinkStatus } from '../replication/link-health.ts';
 import type { ReplicationLimits } from '../replication/limits.ts';
 import { EMPTY_LOG, Log, type LogPersistence } from '../storage/log.ts';
 import type { ManifestStore } from '../storage/manifest.ts';
 import { openManifest, recover, type DirectoryOptions, type Recovery, type SnapshotSink } from '../storage/recovery.ts';
 import { Snapshotter } from '../storage/snapshotter.ts';
-import type { InstanceConfig, InstanceStatus } from './config.ts';
+import type { InstanceConfig, InstanceStatus, LinkStatus } from './config.ts';
 import * as limits from './limits.ts';
 import type { Logger } from './logger.ts';
 import { createSpools } from './spools.ts';
@@ -189,7 +188,7 @@ export class Engine {
     this.#setPaused(false, from);
   }
 
-  links(): ReplicationLinkStatus[] {
+  links(): LinkStatus[] {
     return this.replication.status();
   }
 

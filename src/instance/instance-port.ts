@@ -3,7 +3,7 @@ import { describeVersionVector } from '../crdt/version-vector.ts';
 import type { ControlPort } from '../redis-commands/session.ts';
 import { replicationIdOf } from '../replication/origins.ts';
 import type { Credentials, InstancePort } from '../server/ports.ts';
-import type { InstanceConfig } from './config.ts';
+import type { InstanceConfig, LinkStatus } from './config.ts';
 import type { Engine } from './engine.ts';
 import type { InstanceOptions } from './instance.ts';
 
@@ -55,17 +55,15 @@ export function createInstancePort(
         offset: database.vector.get(database.self.index),
         hlc: database.hlc,
         version_vector: JSON.stringify(describeVersionVector(database.vector, database.origins)),
-        ...Object.fromEntries(
-          engine
-            .links()
-            .map((link) => [
-              `peer_${link.from}`,
-              `state=${link.state},lag_operations=${link.lagOperations},lag_ms=${link.lagMs ?? -1},endpoint=${link.endpoint}`,
-            ]),
-        ),
+        ...Object.fromEntries(engine.links().map((link) => [`peer_${link.from}`, describePeer(link)])),
       },
     }),
   };
+}
+
+function describePeer({ state, lagOperations, lagMs, endpoint, driftMs }: LinkStatus): string {
+  const drift = driftMs === null ? '' : `,clock_drift_ms=${driftMs}`;
+  return `state=${state},lag_operations=${lagOperations},lag_ms=${lagMs ?? -1},endpoint=${endpoint}${drift}`;
 }
 
 function createControl(

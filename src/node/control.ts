@@ -25,6 +25,8 @@ const linkStatus = z.object({
   lastError: z.string().nullable(),
   replicationId: z.string().nullable(),
   offset: z.number(),
+  /** An instance that runs on from before an upgrade does not tell. */
+  driftMs: z.number().nullable().default(null),
 });
 
 const instanceStatus: z.ZodType<InstanceStatus> = z.object({

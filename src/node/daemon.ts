@@ -5,14 +5,15 @@
  * ends its instances first and its API last, so whoever asked it to stop can watch until it is gone. One daemon per node: a
  * lock file names the process that is it, and a lock whose process is dead is nobody's.
  */
-import { link, rm, writeFile } from 'node:fs/promises';
+import { link, rm, rmdir, writeFile } from 'node:fs/promises';
 import { createAdminServer } from '../admin/routes.ts';
 import { codeOf, reasonOf } from '../base/error-shape.ts';
+import { hostPort } from '../base/host-port.ts';
 import { CrdbError } from '../errors.ts';
 import { createCertificate, type KeyPair } from './certificate.ts';
 import { loopbackOf } from './control.ts';
 import { instanceEntry, type Entry } from './entries.ts';
-import { diskFull, makeFolder, readJson, readText, replaceFile, replaceJson, SECRET_MODE } from './files.ts';
+import { diskFull, exists, makeFolder, readJson, readText, replaceFile, replaceJson, SECRET_MODE } from './files.ts';
 import {
   adminCredentials,
   nodePaths,
@@ -23,8 +24,10 @@ import {
 } from './home.ts';
 import { ADMIN_PORT_DEFAULT, ADMIN_PORTS_TRIED_MAX, API_CLOSE_MS_MAX, TASKS_DRAIN_MS_MAX } from './limits.ts';
 import { LocalDatabases } from './local-databases.ts';
+import { keepLogsSmall } from './log-rotation.ts';
 import type { Log } from './log.ts';
 import { createNodeService, type NodeService } from './node-service.ts';
+import { describePortHolder } from './port-holder.ts';
 import { isTaken } from './ports.ts';
 import { identifyProcess, isAlive, processIdentity, type ProcessIdentity } from './process-identity.ts';
 import { createSecret, createSuffix, monotonicMs, settlesWithin } from './system.ts';
@@ -36,7 +39,7 @@ export interface NodeOptions {
   readonly cluster: string;
   /** Absent: the one used before, else 9443, else the next free one. */
   readonly adminPort?: number;
-  /** What the admin API and the endpoints listen on; default 127.0.0.1. */
+  /** What the admin API and the endpoints listen on. Absent: the one used before, else 127.0.0.1. */
   readonly host?: string;
   readonly version: string;
   readonly log: Log;
@@ -85,9 +88,11 @@ export async function runNode(options: NodeOptions, onReady: (node: RunningNode)
   }
 }
 
-/** Throws node_already_running, port_in_use, invalid_request. Nothing runs when it throws. */
+/** Throws node_already_running, port_in_use, invalid_request. Nothing runs when it throws, and a first start leaves no files. */
 export async function startNode(options: NodeOptions): Promise<RunningNode> {
   const paths = nodePaths(options.home, options.cluster);
+  const made = [paths.record, paths.admin, paths.certificate, paths.key];
+  const isFirst = !(await Promise.all(made.map(exists))).includes(true);
   await makeFolder(paths.directory);
   const self = identifyProcess(process.pid) ?? { pid: process.pid, startTime: null };
   await takeLock(paths, options.cluster, self);
@@ -95,13 +100,21 @@ export async function startNode(options: NodeOptions): Promise<RunningNode> {
     return await compose(options, paths, self);
   } catch (error) {
     await rm(paths.lock, { force: true });
+    if (isFirst) await removeNodeFiles(paths, made);
     throw error;
   }
 }
 
+/** The log, if there is one, belongs to whoever opened it. */
+async function removeNodeFiles(paths: NodePaths, made: readonly string[]): Promise<void> {
+  for (const path of made) await rm(path, { force: true });
+  for (const folder of [paths.databases, paths.directory]) await rmdir(folder).catch(() => {});
+}
+
 async function compose(options: NodeOptions, paths: NodePaths, self: ProcessIdentity): Promise<RunningNode> {
-  const { cluster, version, log, host = DEFAULT_HOST } = options;
+  const { cluster, version, log } = options;
   const before = await readJson(paths.record, nodeRecord);
+  const host = options.host ?? before?.host ?? DEFAULT_HOST;
   const credentials = await loadCredentials(paths);
   const { certificate, key } = await loadCertificate(paths, cluster);
   const databases = new LocalDatabases({ cluster, host, paths, entry: options.instanceEntry ?? instanceEntry(), log });
@@ -137,10 +150,12 @@ async function compose(options: NodeOptions, paths: NodePaths, self: ProcessIden
       log.error('request_failed_internally', { path, reason: error.message, stack: error.stack ?? '' }),
   });
 
+  const stopRotation = keepLogsSmall(() => [paths.log, ...databases.logs()]);
   let stopping: Promise<void> | null = null;
   const stop = ({ keepInstances = false }: StopOptions = {}): Promise<void> => {
     if (stopping === null) {
       stopping = shutDown({ databases, service, keepInstances, log, cluster }).finally(async () => {
+        stopRotation();
         await closeServer(server);
         await rm(paths.lock, { force: true });
         // Who reads the record looks whether the process lives: on a full disk that has to do.
@@ -154,12 +169,12 @@ async function compose(options: NodeOptions, paths: NodePaths, self: ProcessIden
 
   try {
     const adminPort = await listen(server, host, { asked: options.adminPort, usedBefore: before?.adminPort });
-    const address = loopbackOf(host);
-    const adminUrl = `https://${address.includes(':') ? `[${address}]` : address}:${adminPort}`;
+    const adminUrl = `https://${hostPort(loopbackOf(host), adminPort)}`;
     record = { cluster, adminUrl, adminPort, host, version, process: self };
     await databases.load();
     await replaceJson(paths.record, record);
   } catch (error) {
+    stopRotation();
     await closeServer(server);
     await databases.stop();
     throw error;
@@ -232,9 +247,9 @@ async function listen(
   }
   const what =
     port.asked === undefined
-      ? `No admin port from ${ADMIN_PORT_DEFAULT} on is free`
-      : `The admin port ${port.asked} is in use`;
-  throw new CrdbError('port_in_use', `${what} on ${host}`, {
+      ? `No admin port from ${ADMIN_PORT_DEFAULT} on is free on ${host}`
+      : `The admin port ${port.asked} on ${host} is in use by ${await describePortHolder(host, port.asked)}`;
+  throw new CrdbError('port_in_use', what, {
     hint: 'Choose another one with --admin-port, or leave it away.',
   });
 }

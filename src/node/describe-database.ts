@@ -1,5 +1,6 @@
 /** A database record in its other forms: as the API tells it, and as this node's instance process is told. Pure. */
 import type { Crdb, DatabaseConfig, DatabaseRecord, SyncStatus } from '../admin/contract.ts';
+import { hostPort } from '../base/host-port.ts';
 import { CrdbError } from '../errors.ts';
 import type { InstanceConfig, LinkStatus, Persistence } from '../instance/config.ts';
 import { SNAPSHOT_AFTER_SECONDS, SNAPSHOT_AFTER_WRITES } from './limits.ts';
@@ -33,7 +34,7 @@ export function describeDatabase(record: DatabaseRecord, cluster: string): Crdb 
 }
 
 export function endpointOf({ host, db_config }: InstanceRecord): string {
-  return `${host.includes(':') ? `[${host}]` : host}:${db_config.port}`;
+  return hostPort(host, db_config.port);
 }
 
 export interface LocalSettings {
@@ -99,5 +100,6 @@ export function describeLink(link: LinkStatus): SyncStatus['links'][number] {
     last_error: link.lastError,
     replication_id: link.replicationId,
     offset: link.offset,
+    clock_drift_ms: link.driftMs,
   };
 }

@@ -3,7 +3,8 @@
  * there is no process and no listener left, also when the daemon had been killed and its instances ran on alone.
  */
 import { spawn, type ChildProcess } from 'node:child_process';
-import { rm } from 'node:fs/promises';
+import { readdir, rm } from 'node:fs/promises';
+import { join } from 'node:path';
 import { AdminClient } from '../admin/client.ts';
 import { CrdbError, ERROR_KINDS, type ErrorCode } from '../errors.ts';
 import { nodeEntry, type Entry } from './entries.ts';
@@ -76,7 +77,11 @@ export async function startDetached(options: DetachOptions): Promise<LocalNode> 
     child.unref();
     return node;
   }
-  if (exit.ended()) throw await describeFailure(paths, log.sizeBytes, cluster, exit.how());
+  if (exit.ended()) {
+    const failure = await describeFailure(paths, log.sizeBytes, cluster, exit.how());
+    if (existing === null) await removeUnstarted(paths);
+    throw failure;
+  }
   await endProcess(cluster, { pid: child.pid!, startTime: null });
   await stopOrphans(paths);
   throw new CrdbError('timed_out', `The node of ${cluster} did not answer within ${NODE_READY_MS_MAX} ms`, {
@@ -146,6 +151,13 @@ async function ordersShutdown(node: LocalNode): Promise<boolean> {
   }
 }
 
+/** A node that has never run leaves nothing behind, unless something is in its folder beside the log. */
+async function removeUnstarted(paths: NodePaths): Promise<void> {
+  const left = await readdir(paths.directory).catch(() => []);
+  if (left.length === 1 && join(paths.directory, left[0]!) === paths.log)
+    await rm(paths.directory, { recursive: true, force: true });
+}
+
 /** How many there were. */
 async function stopOrphans(paths: NodePaths): Promise<number> {
   let count = 0;
@@ -203,23 +215,29 @@ function watchExit(child: ChildProcess): { ended(): boolean; how(): string } {
 async function describeFailure(paths: NodePaths, fromBytes: number, cluster: string, how: string): Promise<CrdbError> {
   const lines = await readLogTail(paths.log, fromBytes, LOG_TAIL_LINES);
   const last = parseFailure(lines.at(-1));
-  if (last !== null) return new CrdbError(last.code, `The node of ${cluster} did not start: ${last.reason}`);
+  if (last !== null) {
+    return new CrdbError(last.code, `The node of ${cluster} did not start: ${last.reason}`, { hint: last.hint });
+  }
   // Then it could not write why.
   if (await isDiskFull(paths.directory)) return diskFull(paths.directory);
   const text = lines.length === 0 ? '' : `\n${lines.join('\n')}`;
   return new CrdbError('failed', `The node of ${cluster} did not start (${how})${text}`, { hint: `Read ${paths.log}` });
 }
 
-function parseFailure(line: string | undefined): { readonly code: ErrorCode; readonly reason: string } | null {
+interface Failure {
+  readonly code: ErrorCode;
+  readonly reason: string;
+  readonly hint: string;
+}
+
+function parseFailure(line: string | undefined): Failure | null {
   try {
-    const value = JSON.parse(line ?? '') as {
-      readonly event?: unknown;
-      readonly code?: unknown;
-      readonly reason?: unknown;
+    const value = JSON.parse(line ?? '') as { readonly event?: unknown } & {
+      readonly [name in keyof Failure]?: unknown;
     };
     if (value.event !== 'node_failed' || typeof value.code !== 'string' || !Object.hasOwn(ERROR_KINDS, value.code))
       return null;
-    return { code: value.code as ErrorCode, reason: String(value.reason) };
+    return { code: value.code as ErrorCode, reason: String(value.reason), hint: String(value.hint ?? '') };
   } catch {
     return null;
   }

@@ -2,7 +2,7 @@
  * Files of the state folder. Each is replaced as a whole and durably: temporary file, fsync, rename, fsync of the folder.
  * So a reader, and a daemon that starts after a power cut, sees the old content or the new one, never a part.
  */
-import { chmod, mkdir, open, readFile, rename, rm, stat, statfs } from 'node:fs/promises';
+import { access, chmod, mkdir, open, readFile, rename, rm, stat, statfs } from 'node:fs/promises';
 import { dirname } from 'node:path';
 import type { z } from 'zod';
 import { codeOf, reasonOf } from '../base/error-shape.ts';
@@ -47,6 +47,13 @@ export function diskFull(folder: string): CrdbError {
 
 export async function replaceJson(path: string, value: unknown): Promise<void> {
   await replaceFile(path, `${JSON.stringify(value, null, 2)}\n`);
+}
+
+export async function exists(path: string): Promise<boolean> {
+  return access(path).then(
+    () => true,
+    () => false,
+  );
 }
 
 /** null when absent. */
@@ -101,10 +108,10 @@ export async function openLog(
   return { fd: file.fd, sizeBytes: before > LOG_BYTES_MAX ? 0 : before, close: () => file.close() };
 }
 
-/** The last lines that were written after `fromBytes`; empty when there are none. */
+/** The last lines that were written after `fromBytes`; empty when there are none. A log that is shorter by now was emptied since. */
 export async function readLogTail(path: string, fromBytes: number, linesMax: number): Promise<string[]> {
   const size = await fileSize(path);
-  const start = Math.max(fromBytes, size - LOG_TAIL_BYTES);
+  const start = Math.max(fromBytes > size ? 0 : fromBytes, size - LOG_TAIL_BYTES);
   if (size <= start) return [];
   const file = await open(path, 'r');
   try {

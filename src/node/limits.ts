@@ -60,8 +60,9 @@ export const CREATE_ATTEMPTS_MAX = 4;
 export const DISCARD_ATTEMPTS_MAX = 4;
 export const DISCARD_DELAY_MS_MIN = 250;
 
-/** A log larger than this is moved to `<name>.1` before it is opened again. */
+/** A log larger than this is moved to `<name>.1`, and how often a running daemon looks. */
 export const LOG_BYTES_MAX = 10_485_760;
+export const LOG_LOOK_MS = 5_000;
 
 /** How much of a log's end is read for the reason of an exit, and how many lines are shown. */
 export const LOG_TAIL_BYTES = 4_096;

@@ -181,8 +181,8 @@ export class LocalDatabases {
 
   async syncStatus(guid: string): Promise<SyncStatus> {
     const { config, supervisor } = this.#find(guid);
-    const { process } = supervisor.status();
-    const head = { guid, instance: config.instanceId, cluster: config.cluster, process };
+    const { process, lastExit } = supervisor.status();
+    const head = { guid, instance: config.instanceId, cluster: config.cluster, process, last_exit: lastExit };
     const silent: SyncStatus = { ...head, replication_id: null, offset: 0, links: [] };
     if (process !== 'running' && process !== 'loading') return silent;
     try {
@@ -226,6 +226,11 @@ export class LocalDatabases {
       });
       return { changed: changing.length > 0, links: changing };
     });
+  }
+
+  /** Paths of the instances' logs. */
+  logs(): readonly string[] {
+    return [...this.#held.values()].map((held) => held.paths.log);
   }
 
   instances(): NodeStatus['instances'] {

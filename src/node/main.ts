@@ -39,6 +39,7 @@ try {
   log.error('node_failed', {
     code,
     reason: reasonOf(error),
+    hint: error instanceof CrdbError ? error.hint : '',
     ...(code === 'bug' ? { stack: toError(error).stack ?? '' } : {}),
   });
   process.exitCode = error instanceof CrdbError ? error.exitCode : 70;

@@ -6,6 +6,7 @@ import { createServer, type Server } from 'node:net';
 import { codeOf, reasonOf } from '../base/error-shape.ts';
 import { CrdbError } from '../errors.ts';
 import { ENDPOINT_PORT_FIRST, ENDPOINT_PORT_LAST } from './limits.ts';
+import { describePortHolder } from './port-holder.ts';
 
 export interface PortReservation {
   readonly port: number;
@@ -16,7 +17,8 @@ export interface PortReservation {
 /** Throws port_in_use naming the port. */
 export async function reservePort(host: string, port: number): Promise<PortReservation> {
   const reservation = await tryReserve(host, port);
-  if (reservation === null) throw new CrdbError('port_in_use', `Port ${port} on ${host} is in use`);
+  if (reservation === null)
+    throw new CrdbError('port_in_use', `Port ${port} on ${host} is in use by ${await describePortHolder(host, port)}`);
   return reservation;
 }
 

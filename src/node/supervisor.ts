@@ -27,6 +27,7 @@ import {
   type SupervisionAction,
   type SupervisionEvent,
 } from './supervision.ts';
+import { describePortHolder } from './port-holder.ts';
 import { monotonicMs, settlesWithin, sleep } from './system.ts';
 
 export interface SupervisorOptions {
@@ -111,8 +112,10 @@ export class InstanceSupervisor {
     if (!inTime) throw new CrdbError('timed_out', `${what} was not ready within ${withinMs} ms`);
     const result = exit as ProcessExit | null;
     if (result === null) return;
-    if (result.code === EXIT_PORT_IN_USE) throw new CrdbError('port_in_use', `Port ${port} on ${host} is in use`);
-    throw new CrdbError('instance_failed', `${what} did not start: ${result.reason}`);
+    throw new CrdbError(
+      result.code === EXIT_PORT_IN_USE ? 'port_in_use' : 'instance_failed',
+      `${what} did not start: ${result.reason}`,
+    );
   }
 
   /** The process has ended when this returns. Throws instance_failed when it cannot be ended. */
@@ -180,10 +183,18 @@ export class InstanceSupervisor {
 
   #watch(running: RunningProcess): void {
     this.#process = running;
-    void running.exited.then((exit) => {
+    void running.exited.then(async (exit) => {
+      const named = await this.#withPortHolder(exit);
       this.#process = null;
-      this.#exited(exit);
+      this.#exited(named);
     });
+  }
+
+  /** An instance that cannot have its port says so by its exit code; who has it is easier seen from here. */
+  async #withPortHolder(exit: ProcessExit): Promise<ProcessExit> {
+    if (exit.code !== EXIT_PORT_IN_USE) return exit;
+    const { host, port } = this.#options.config;
+    return { ...exit, reason: `port ${port} on ${host} is in use by ${await describePortHolder(host, port)}` };
   }
 
   #exited(exit: ProcessExit): void {

@@ -107,7 +107,7 @@ export class TaskBoard {
 
   #describe({ cluster, error }: TaskFailure): CrdbTask['errors'][number] {
     if (error instanceof CrdbError)
-      return { cluster_name: cluster, description: error.message, error_code: error.code };
+      return { cluster_name: cluster, description: error.message, error_code: error.code, hint: error.hint };
     const bug = toError(error);
     this.#onBug(bug);
     return { cluster_name: cluster, description: `Internal error: ${bug.message}`, error_code: 'bug' };

@@ -5,6 +5,7 @@
  * seen level. Drift is the peer's clock minus ours when its heartbeat is read; half the round trip is ignored. A heartbeat that waited in
  * a buffer makes the peer's clock look late, never early, so the most favourable of the last few counts.
  */
+import { hostPort } from '../base/host-port.ts';
 import type { VersionVector } from '../crdt/version-vector.ts';
 import type { Clock } from '../host/host.ts';
 import type { LinkStatus } from '../instance/config.ts';
@@ -13,11 +14,6 @@ import { describeStage } from './link.ts';
 import type { ReplicationLimits } from './limits.ts';
 import { replicationIdOf, type Generations } from './origins.ts';
 import type { DatabasePort } from './ports.ts';
-
-export interface ReplicationLinkStatus extends LinkStatus {
-  /** The peer's clock minus ours; null: not known. */
-  readonly driftMs: number | null;
-}
 
 export class LinkHealth {
   readonly #limits: ReplicationLimits;
@@ -67,7 +63,7 @@ export interface LinkStatusInput {
   readonly clock: Clock;
 }
 
-export function describeLink(input: LinkStatusInput): ReplicationLinkStatus {
+export function describeLink(input: LinkStatusInput): LinkStatus {
   const { link, health, guid, database, generations, clock } = input;
   const { peer, machine } = link;
   const { lastSync } = machine;
@@ -77,7 +73,7 @@ export function describeLink(input: LinkStatusInput): ReplicationLinkStatus {
   return {
     from: peer.id,
     cluster: peer.cluster,
-    endpoint: `${peer.host}:${peer.port}`,
+    endpoint: hostPort(peer.host, peer.port),
     state: describeStage(machine.stage),
     lagOperations: lagOperations(input),
     lagMs: isLevel ? 0 : health.lagMs(clock.monotonicMs()),

@@ -15,8 +15,9 @@
  *   pause leads to `paused` from everywhere, resume from there to `connecting`. One exception: a merge that has begun is finished, since the
  *   database takes no writes until it is; what happened meanwhile takes effect after it.
  *
- * `waiting` backs off from 100 ms, doubling to 5 s, with jitter. An error that only an operator can mend (secret, database, instance,
- * protocol) is retried every 30 s. A full sync that finds another one of this instance under way waits without an error until that is
+ * `waiting` backs off from 100 ms, doubling to 5 s, with jitter. An error that only an operator can mend (database, instance, protocol) is
+ * retried every 30 s. Whoever refuses the secret is no instance of this database: while the peer was down another program took its port,
+ * and will leave it; so that is retried as if nobody had answered. A full sync that finds another one of this instance under way waits without an error until that is
  * done: with its result a partial sync is often enough.
  */
 import type { LinkState } from '../instance/config.ts';
@@ -113,7 +114,13 @@ export const INITIAL_LINK: LinkMachine = {
 };
 
 /** RESP error codes that waiting does not cure. */
-const PERMANENT_CODES = ['WRONGPASS', 'NOAUTH', 'NOPERM', 'WRONGGUID', 'WRONGINSTANCE', 'WRONGPROTOCOL'];
+const PERMANENT_CODES = ['NOPERM', 'WRONGGUID', 'WRONGINSTANCE', 'WRONGPROTOCOL'];
+
+/** How an instance that is the right one may answer AUTH: it reads its log, or has too many clients. */
+const OWN_REFUSAL = /^(LOADING|ERR max number of clients)/;
+
+/** Characters of an unexpected answer that are shown. */
+const ANSWER_SHOWN_MAX = 80;
 
 export const isPermanentCode = (code: string): boolean => PERMANENT_CODES.includes(code);
 
@@ -184,9 +191,18 @@ function stepReply(state: LinkMachine, text: string, context: LinkContext): Link
   if (text === '+OK') {
     return state.stage === 'auth' ? go(state, 'sync', { do: 'send-sync' }) : go(state, 'hello', { do: 'send-hello' });
   }
-  if (text.startsWith('-'))
-    return fail(state, text.slice(1), isPermanentCode(text.slice(1).split(' ', 1)[0]!), context);
-  return fail(state, `expected +OK, received ${JSON.stringify(text.slice(0, 80))}`, false, context);
+  const error = text.startsWith('-') ? text.slice(1) : null;
+  if (state.stage === 'auth' && (error === null || !OWN_REFUSAL.test(error))) {
+    const answer = error ?? JSON.stringify(text.slice(0, ANSWER_SHOWN_MAX));
+    return fail(
+      state,
+      `something else than instance ${context.peer} of this database answers: ${answer}`,
+      false,
+      context,
+    );
+  }
+  if (error !== null) return fail(state, error, isPermanentCode(error.split(' ', 1)[0]!), context);
+  return fail(state, `expected +OK, received ${JSON.stringify(text.slice(0, ANSWER_SHOWN_MAX))}`, false, context);
 }
 
 /** The database holds writes until the merge is complete: nothing but its end changes the stage. */

@@ -4,10 +4,9 @@
  */
 import type { VersionVector } from '../crdt/version-vector.ts';
 import type { Clock, Connection, Network, Random } from '../host/host.ts';
-import type { PeerConfig } from '../instance/config.ts';
+import type { LinkStatus, PeerConfig } from '../instance/config.ts';
 import { Acks } from './acks.ts';
 import { Feeds } from './feeds.ts';
-import type { ReplicationLinkStatus } from './link-health.ts';
 import { REPLICATION_LIMITS, type ReplicationLimits } from './limits.ts';
 import type { Publish } from './messages.ts';
 import { Generations } from './origins.ts';
@@ -113,7 +112,7 @@ export class Replication {
     return this.acks.stable();
   }
 
-  status(): ReplicationLinkStatus[] {
+  status(): LinkStatus[] {
     return this.#syncer.status();
   }
 

@@ -6,16 +6,10 @@
  */
 import type { VersionVector } from '../crdt/version-vector.ts';
 import type { Timer } from '../host/host.ts';
-import type { PeerConfig } from '../instance/config.ts';
+import type { LinkStatus, PeerConfig } from '../instance/config.ts';
 import { ApplyTurns } from './apply-turns.ts';
 import { HOLD, LinkDriver, type LinkDependencies, type LinkOwner } from './link-driver.ts';
-import {
-  describeLink,
-  isLinkLevel,
-  LinkHealth,
-  type LinkStatusInput,
-  type ReplicationLinkStatus,
-} from './link-health.ts';
+import { describeLink, isLinkLevel, LinkHealth, type LinkStatusInput } from './link-health.ts';
 import type { Heartbeat } from './messages.ts';
 import { Generations } from './origins.ts';
 import { decideRelay, type RelayLink } from './relay.ts';
@@ -112,7 +106,7 @@ export class Syncer implements LinkOwner {
     for (const { link } of this.#entries.values()) link.sendWant();
   }
 
-  status(): ReplicationLinkStatus[] {
+  status(): LinkStatus[] {
     return [...this.#entries.values()].map((entry) => describeLink(this.#statusInput(entry)));
   }
 

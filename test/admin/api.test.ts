@@ -1,9 +1,12 @@
 /** The API's edge, with a service that only remembers what it was asked. */
+import { once, type EventEmitter } from 'node:events';
+import { Agent as HttpsAgent } from 'node:https';
+import { createServer, type AddressInfo } from 'node:net';
 import { connect } from 'node:tls';
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import type { FastifyInstance } from 'fastify';
-import { Agent, request } from 'undici';
 import { AdminClient } from '../../src/admin/client.ts';
+import { exchange } from '../../src/admin/https.ts';
 import { databaseRecord, type ClusterInfo, type CrdbTask } from '../../src/admin/contract.ts';
 import { API_BODY_BYTES_MAX } from '../../src/admin/limits.ts';
 import { createAdminServer } from '../../src/admin/routes.ts';
@@ -51,7 +54,7 @@ const service: AdminService = {
 let keys: KeyPair;
 let server: FastifyInstance;
 let info: Required<ClusterInfo>;
-let agent: Agent;
+let agent: HttpsAgent;
 const clients: AdminClient[] = [];
 
 beforeAll(async () => {
@@ -66,11 +69,11 @@ beforeAll(async () => {
   await server.listen({ host: '127.0.0.1', port: 0 });
   const { port } = server.server.address() as { port: number };
   info = { name: 'eu', url: `https://127.0.0.1:${port}`, credentials: CREDENTIALS, certificate: keys.certificate };
-  agent = new Agent({ connect: { ca: keys.certificate } });
+  agent = new HttpsAgent({ ca: keys.certificate });
 });
 
 afterAll(async () => {
-  await agent.destroy();
+  agent.destroy();
   await Promise.all(clients.map((client) => client.close()));
   await server.close();
 });
@@ -88,13 +91,14 @@ async function call(
   headers: Record<string, string> = {},
 ) {
   const authorization = `Basic ${Buffer.from(`${CREDENTIALS.username}:${CREDENTIALS.password}`).toString('base64')}`;
-  const response = await request(`${info.url}${path}`, {
+  const { status, text } = await exchange(new URL(path, info.url), {
     method,
-    dispatcher: agent,
+    agent,
     headers: { authorization, ...(body === undefined ? {} : { 'content-type': 'application/json' }), ...headers },
     body: body ?? null,
+    ...{ connectMsMax: 5000, withinMs: 15_000, answerBytesMax: 1_000_000 },
   });
-  return { status: response.statusCode, body: (await response.body.json()) as Record<string, string> };
+  return { status, body: JSON.parse(text) as Record<string, string> };
 }
 
 describe('the admin API', () => {
@@ -203,14 +207,63 @@ describe('the client', () => {
 
   it('does not talk to a node with another certificate', async () => {
     const { certificate } = await createCertificate('eu.example.com');
-    await expect(clientWith({ certificate }).listDatabases()).rejects.toMatchObject({ code: 'node_unreachable' });
+    await expect(clientWith({ certificate }).listDatabases()).rejects.toMatchObject({
+      code: 'node_unreachable',
+      message: expect.stringContaining('another certificate than the one given for it'),
+      hint: expect.stringContaining('$CRDB_HOME/nodes/eu/cert.pem'),
+    });
   });
 
-  it('does not trust an unknown certificate when none is pinned', async () => {
+  it('does not trust an unknown certificate when none is pinned, and says how to get it', async () => {
     const { name, url, credentials } = info;
     const client = new AdminClient({ name, url, credentials });
     clients.push(client);
-    await expect(client.listDatabases()).rejects.toMatchObject({ code: 'node_unreachable' });
+    await expect(client.listDatabases()).rejects.toMatchObject({
+      code: 'node_unreachable',
+      message: expect.stringMatching(/not trusted here: self-signed certificate$/),
+      hint: "copy $CRDB_HOME/nodes/eu/cert.pem from the node's machine, and add to its --instance: certificate=PATH",
+    });
+  });
+
+  it('makes call after call over one connection, and leaves nothing on it', async () => {
+    const keepingAgent = new HttpsAgent({ ca: keys.certificate, keepAlive: true });
+    const seen: { readonly socket: object; readonly listeners: number }[] = [];
+    keepingAgent.on('free', (socket: EventEmitter) => {
+      seen.push({ socket, listeners: socket.listenerCount('secureConnect') });
+    });
+    const limits = { connectMsMax: 5000, withinMs: 5000, answerBytesMax: 1000 };
+    for (let i = 0; i < 5; i++) {
+      await exchange(new URL('/v1/crdbs', info.url), {
+        ...{ method: 'GET', headers: {}, body: null, agent: keepingAgent },
+        ...limits,
+      });
+    }
+    expect(new Set(seen.map(({ socket }) => socket)).size).toBe(1);
+    expect(seen.map(({ listeners }) => listeners)).toEqual(seen.map(() => seen[0]!.listeners));
+    keepingAgent.destroy();
+  });
+
+  it('gives up on what does not speak TLS, does not answer in time, or answers too much', async () => {
+    const mute = createServer((socket) => socket.resume()).listen(0, '127.0.0.1');
+    await once(mute, 'listening');
+    const { port } = mute.address() as AddressInfo;
+    const options = {
+      method: 'GET',
+      headers: {},
+      body: null,
+      connectMsMax: 50,
+      withinMs: 5000,
+      answerBytesMax: 1,
+    } as const;
+    await expect(exchange(new URL(`https://127.0.0.1:${port}`), { ...options, agent })).rejects.toThrow(
+      'no connection within 50 ms',
+    );
+    const url = new URL('/v1/crdbs', info.url);
+    const authorization = `Basic ${Buffer.from(`${CREDENTIALS.username}:${CREDENTIALS.password}`).toString('base64')}`;
+    const within = { ...options, agent, headers: { authorization }, connectMsMax: 5000 };
+    await expect(exchange(url, within)).rejects.toThrow('the answer is larger than 1 bytes');
+    await expect(exchange(url, { ...within, withinMs: 0 })).rejects.toThrow('no answer within 0 ms');
+    mute.close();
   });
 
   it('names cluster and address of a node that cannot be reached', async () => {

@@ -85,6 +85,15 @@ describe('creating a database', () => {
     expect([...control.local.keys()]).toEqual(['local-1']);
   });
 
+  it('does not stop instances that served without their daemon when the create fails', async () => {
+    control.addNode('local-1', false);
+    const orphan = { guid: 'g', name: 'payments', id: 1, endpoint: '127.0.0.1:12000', pid: 7, restarts: 0 } as const;
+    control.orphans.set('local-1', [{ ...orphan, process: 'running', last_exit: null }]);
+    control.taskFailure = { code: 'port_in_use', description: 'Port 12000 is in use' };
+    await failure(create());
+    expect(control.journal).toEqual(['start local-1', 'start local-2', 'create orders', 'remove local-2']);
+  });
+
   it('removes what a node that could not be started left behind', async () => {
     control.before = (entry) => {
       if (entry === 'start local-2') throw new CrdbError('failed', 'local-2 did not come up');
@@ -128,7 +137,8 @@ describe('creating a database', () => {
 
   it('remembers remote clusters, so that later commands reach them', async () => {
     const instances = ['eu.example.com', 'us.example.com'].map((fqdn) => ({
-      ...{ fqdn, url: 'https://127.0.0.1:9443', username: 'admin', password: 'secret', certificate: null },
+      ...{ fqdn, url: 'https://127.0.0.1:9443', certificate: null },
+      login: { username: 'admin', password: 'secret' },
     }));
     await create({ local: undefined, instances, port: 12000 });
     expect(control.remembered).toEqual(['eu.example.com', 'us.example.com']);
@@ -169,7 +179,7 @@ describe('planning a create', () => {
   });
 
   it('refuses both --local and --instance, and a single --instance', async () => {
-    const instance = { fqdn: 'eu', url: 'https://eu:9443', username: 'a', password: 'b', certificate: null };
+    const instance = { fqdn: 'eu', url: 'https://eu:9443', login: { username: 'a', password: 'b' }, certificate: null };
     expect((await failure(planCreate({ ...FLAGS, instances: [instance] }))).message).toContain('exclude each other');
     expect((await failure(planCreate({ ...FLAGS, local: undefined, instances: [instance] }))).message).toContain(
       '1 given, 2 to 5',

@@ -17,6 +17,7 @@ export class FakeControlPlane implements ControlPlane {
   linkState: LinkState = 'streaming';
   taskFailure: { code: string; description: string } | null = null;
   readonly silent = new Set<string>();
+  readonly orphans = new Map<string, KnownNode['orphans']>();
   readonly paused = new Set<string>();
   readonly requests: CreateRequest[] = [];
   #tasks = new Map<string, CrdbTask>();
@@ -129,7 +130,10 @@ export class FakeControlPlane implements ControlPlane {
 
   #known(name: string, running: boolean, remote: boolean): KnownNode {
     const cluster = { name, url: `https://127.0.0.1:9443`, credentials: { username: 'admin', password: 'secret' } };
-    return { cluster, kind: remote ? 'remote' : 'local', running, pid: running ? 100 : null };
+    return {
+      ...{ cluster, kind: remote ? 'remote' : 'local', running, pid: running ? 100 : null },
+      ...{ host: remote ? null : '127.0.0.1', orphans: running ? [] : (this.orphans.get(name) ?? []) },
+    };
   }
 
   #happens(entry: string): void {
@@ -150,14 +154,22 @@ export class FakeControlPlane implements ControlPlane {
     const { instances } = this.databases.get(guid)!;
     const own = instances.find((instance) => instance.cluster.name === cluster)!;
     return {
-      ...{ guid, instance: own.id, cluster, process: 'running', replication_id: 'a'.repeat(40), offset: 7 },
+      ...{
+        guid,
+        instance: own.id,
+        cluster,
+        process: 'running',
+        last_exit: null,
+        replication_id: 'a'.repeat(40),
+        offset: 7,
+      },
       links: instances
         .filter((instance) => instance !== own)
         .map((peer) => ({
           ...{ from: peer.id, cluster: peer.cluster.name, endpoint: peer.endpoint, lag_operations: 0, lag_ms: 0 },
           state: this.paused.has(`${own.id}<${peer.id}`) ? 'paused' : this.linkState,
           last_sync: { kind: 'partial', reason: 'partial: offset 7 is in the backlog', at: '2026-01-01T00:00:00.000Z' },
-          ...{ backlog_covered: true, last_error: null, replication_id: null, offset: 7 },
+          ...{ backlog_covered: true, last_error: null, replication_id: null, offset: 7, clock_drift_ms: 3 },
         })),
     };
   }

@@ -42,9 +42,14 @@ describe('--instance', () => {
         'fqdn=eu.example.com,url=https://10.0.0.1:9443,username=admin@x,password=a=b,c,certificate=/tmp/x.pem',
       ),
     ).toEqual({
-      ...{ fqdn: 'eu.example.com', url: 'https://10.0.0.1:9443', username: 'admin@x', password: 'a=b,c' },
+      ...{ fqdn: 'eu.example.com', url: 'https://10.0.0.1:9443' },
+      login: { username: 'admin@x', password: 'a=b,c' },
       certificate: '/tmp/x.pem',
     });
+  });
+
+  it('takes the credentials from a file instead', () => {
+    expect(parseInstance('fqdn=eu,credentials=/x/admin.json').login).toEqual({ path: '/x/admin.json' });
   });
 
   it('takes the admin port and the name of the cluster where they are not written', () => {
@@ -55,9 +60,11 @@ describe('--instance', () => {
 
   it.each([
     ['url=https://eu:9443,username=a,password=b', 'has no fqdn'],
-    ['fqdn=eu,usrname=a,password=b', '"usrname" is not one of fqdn, url, username, password, certificate'],
+    ['fqdn=eu,usrname=a,password=b', '"usrname" is not one of fqdn, url, username, password, credentials, certificate'],
     ['fqdn=eu,fqdn=us,username=a,password=b', 'fqdn is given twice'],
     ['fqdn=eu,url=http://eu:9443,username=a,password=b', 'url "http://eu:9443" is not an https:// address'],
+    ['fqdn=eu,username=a,credentials=/x/admin.json', 'credentials= names the file that holds username and password'],
+    ['fqdn=eu,credentials=', 'has no credentials'],
     ['nonsense', '"nonsense" is not one of'],
   ])('refuses %s', (text, message) => expect(() => parseInstance(text)).toThrow(message));
 

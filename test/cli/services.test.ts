@@ -3,13 +3,15 @@ import { changeSync, changeSyncText, type ChangeSyncOptions } from '../../src/cl
 import { deleteDatabase } from '../../src/cli/delete-database.ts';
 import { getDatabase, getText } from '../../src/cli/get-database.ts';
 import { listDatabases, listText } from '../../src/cli/list-databases.ts';
-import { nodeStatus } from '../../src/cli/node-status.ts';
+import { CLOCK_DRIFT_MS_MAX } from '../../src/cli/limits.ts';
+import { nodeStatus, nodeStatusText } from '../../src/cli/node-status.ts';
 import { PLAIN } from '../../src/cli/output.ts';
 import { createConfirmation } from '../../src/cli/prompt.ts';
 import { startNode } from '../../src/cli/start-node.ts';
 import { silentSteps } from '../../src/cli/steps.ts';
 import { stopNodes } from '../../src/cli/stop-nodes.ts';
-import { syncStatus, syncStatusText } from '../../src/cli/sync-status.ts';
+import { syncStatus, syncStatusText, type SyncStatusDocument } from '../../src/cli/sync-status.ts';
+import { REPLICATION_LIMITS } from '../../src/replication/limits.ts';
 import { failure, FakeControlPlane, fakeWaiting } from './fake-control-plane.ts';
 
 let control: FakeControlPlane;
@@ -168,10 +170,57 @@ describe('synchronisation', () => {
       ['unreachable', 0],
       ['running', 2],
     ]);
-    const text = syncStatusText(status, PLAIN);
-    expect(text).toContain('2 (local-2)  streaming  0        0 ms      partial: offset 7 is in the backlog  covered');
+    const text = syncStatusText(status, { style: PLAIN, columns: Infinity });
+    expect(text).toContain(
+      '2 (local-2)  streaming  0        0 ms      +3 ms  covered  partial: offset 7 is in the backlog\n',
+    );
     expect(text).toContain(
       'instance 2  local-2  127.0.0.1:12001  unreachable\n  The node of local-2 cannot be reached',
+    );
+  });
+});
+
+describe('the text of sync status', () => {
+  const show = async (columns: number, change: Partial<SyncStatusDocument['instances'][number]> = {}) => {
+    const status = await syncStatus(control, 'orders');
+    const instances = status.instances.map((instance) => ({ ...instance, ...change }));
+    return syncStatusText({ ...status, instances }, { style: PLAIN, columns });
+  };
+  const link = async (change: Partial<SyncStatusDocument['instances'][number]['links'][number]>) => {
+    const [instance] = (await syncStatus(control, 'orders')).instances;
+    return { links: [{ ...instance!.links[0]!, ...change }] };
+  };
+
+  it('has the last sync in the table where there is room, otherwise below its row', async () => {
+    const [, , , header, row] = (await show(200)).split('\n');
+    expect(header).toBe('  FROM         STATE      LAG OPS  LAG TIME  CLOCK  BACKLOG  LAST SYNC');
+    expect(row).toMatch(/covered {2}partial: offset 7 is in the backlog$/);
+    const narrow = (await show(80)).split('\n');
+    expect(narrow.slice(3, 6)).toEqual([
+      '  FROM         STATE      LAG OPS  LAG TIME  CLOCK  BACKLOG',
+      '  2 (local-2)  streaming  0        0 ms      +3 ms  covered',
+      '    last sync partial: offset 7 is in the backlog',
+    ]);
+    expect(narrow.filter((line) => line.length > 80)).toEqual([]);
+  });
+
+  it('points out clocks that are far apart, from the same bound as the instances', async () => {
+    expect(CLOCK_DRIFT_MS_MAX).toBe(REPLICATION_LIMITS.driftMaxMs);
+    expect(await show(200, await link({ clock_drift_ms: -3000 }))).toContain(
+      "from 2: its clock is 3.0 s behind this one's",
+    );
+    expect(await show(200, await link({ clock_drift_ms: 500 }))).not.toContain('its clock');
+    expect(await show(200, await link({ clock_drift_ms: null }))).toContain('0 ms      unknown');
+  });
+
+  it('names address and error of a link that does not stream', async () => {
+    const text = await show(200, await link({ state: 'waiting', last_error: 'something else answers' }));
+    expect(text).toContain('\n  from 2: 127.0.0.1:12001: something else answers');
+  });
+
+  it('says why the process of an instance ended', async () => {
+    expect(await show(200, { process: 'restarting', error: 'exit code 3: port in use', links: [] })).toContain(
+      'restarting, offset 7\n  exit code 3: port in use',
     );
   });
 });
@@ -187,12 +236,43 @@ describe('nodes', () => {
     );
   });
 
+  it('says that instances serve on without their daemon, and what brings it back', async () => {
+    control.local.get('local-1')!.running = false;
+    const orphan = {
+      ...({ guid: 'guid-orders', name: 'orders', id: 1, endpoint: '127.0.0.1:12000' } as const),
+      ...({ process: 'running', pid: 7, restarts: 0, last_exit: null } as const),
+    };
+    control.orphans.set('local-1', [orphan]);
+    const status = await nodeStatus(control, 'local-1');
+    expect(status.nodes[0]).toMatchObject({ status: 'unattended', pid: null, instances: [orphan] });
+    const text = nodeStatusText(status, PLAIN);
+    expect(text).toContain(
+      'unattended\n  it has no daemon, though its instances serve on; the next one takes them up:',
+    );
+    expect(text).toContain('crdb-cli node start --name local-1 --detach');
+    expect(text).toMatch(/orders +1 +127.0.0.1:12000 +running +7/);
+    expect((await listDatabases(control)).unreachable).toEqual([
+      { cluster: 'local-1', reason: 'has no daemon, though its instances serve on' },
+    ]);
+    const [instance] = (await syncStatus(control, 'orders')).instances;
+    expect(instance).toMatchObject({
+      process: 'unreachable',
+      error: expect.stringContaining('node start --name local-1'),
+    });
+  });
+
   it('starts a node once', async () => {
     const services = { control, steps: silentSteps };
     expect((await startNode({ name: 'local-4', options: {} }, services)).status).toBe('started');
     expect((await startNode({ name: 'local-4', options: {} }, services)).status).toBe('already_running');
     const error = await failure(startNode({ name: 'local-4', options: { adminPort: 9999 } }, services));
     expect(error.message).toBe('local-4 runs already, with admin port 9443 and not 9999');
+    expect((await startNode({ name: 'local-4', options: { host: '127.0.0.1' } }, services)).status).toBe(
+      'already_running',
+    );
+    expect((await failure(startNode({ name: 'local-4', options: { host: '::1' } }, services))).message).toBe(
+      'local-4 runs already, on 127.0.0.1 and not on ::1',
+    );
   });
 
   it('stops one or all, and says which were stopped before', async () => {

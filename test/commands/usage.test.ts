@@ -77,6 +77,24 @@ describe('usage errors', () => {
     expect(stderr).toContain(message);
   });
 
+  it.each([
+    ['create x --lcal 2', '--local; all flags: crdb-cli create --help'],
+    ['crdb create --name x --local 9', 'crdb-cli crdb create --help'],
+    ['create x --local 9', 'crdb-cli create --help'],
+    ['sync pause x --frobnicate', 'crdb-cli sync pause --help'],
+    ['node start --name', 'crdb-cli node start --help'],
+  ])('%s names what to type next', async (command, hint) => {
+    expect((await home.run(command.split(' '))).stderr).toMatch(new RegExp(`^Try: ${hint}$`, 'm'));
+  });
+
+  it('do not read an argument that is missing from standard input', async () => {
+    const { exitCode, stderr } = await home.run(['get'], { input: 'orders\n' });
+    expect([exitCode, stderr]).toEqual([2, expect.stringContaining('The database is missing')]);
+    const script = `printf '1\\n2\\n' | while read line; do ${process.execPath} ${RUN} list >&2; echo $line; done`;
+    const { stdout } = await execa('bash', ['-c', script], { env: { CRDB_HOME: home.path } });
+    expect(stdout).toBe('1\n2');
+  });
+
   it('are the same with --json, on standard output', async () => {
     const { exitCode, document } = await home.json<ErrorDocument>([
       'crdb',
@@ -112,6 +130,18 @@ describe('help', () => {
     expect(stdout).toContain('EXAMPLES');
     expect(stdout).toContain(`$ crdb-cli ${command}`);
     expect(stdout).toContain('--json');
+  });
+
+  it.each([['node'], ['sync'], ['crdb'], ['help']])('of the topic %s shows examples', async (topic) => {
+    const { exitCode, stdout } = await home.run([topic]);
+    expect([exitCode, stdout]).toEqual([0, expect.stringContaining('$ crdb-cli ')]);
+    expect(stdout.split('\n').filter((line) => /^ {2}\$ crdb-cli [a-z]+ [a-z]/.test(line)).length).toBeGreaterThan(2);
+  });
+
+  it('tells the version, as text and as a document', async () => {
+    expect((await home.run(['version'])).stdout).toBe((await home.run(['--version'])).stdout);
+    const { exitCode, document } = await home.json<{ version: string }>(['--version']);
+    expect([exitCode, document.version]).toEqual([0, expect.stringMatching(/^\d+\.\d+\.\d+$/)]);
   });
 
   it('lists the commands, also as "help" and in the spelling of Redis Enterprise', async () => {

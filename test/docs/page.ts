@@ -108,7 +108,7 @@ function shapeOf(line: string): string {
     .replace(/\b[0-9a-f]{40}\b/g, 'ID')
     .replace(/\/\S+(?=\/nodes\/)/g, 'HOME')
     .replace(/\b(?=[0-9a-f]*\d)[0-9a-f]{6}\b/g, 'N')
-    .replace(/\b\d+ min \d+ s\b|\b[\d.]+ (ms|s)\b/g, 'TIME')
+    .replace(/[+-]?\b\d+ min \d+ s\b|[+-]?\b[\d.]+ (ms|s)\b/g, 'TIME')
     .replace(/\d+/g, 'N')
     .replace(/-{2,}/g, '-')
     .replace(/\s+/g, ' ')

@@ -21,6 +21,13 @@ interface Created {
 interface SyncStatus {
   readonly instances: readonly { readonly process: string; readonly links: readonly { readonly state: string }[] }[];
 }
+interface NodeStatus {
+  readonly nodes: readonly {
+    readonly status: string;
+    readonly pid: number | null;
+    readonly instances: readonly { readonly pid: number | null }[];
+  }[];
+}
 interface Failure {
   readonly error: { readonly code: string; readonly message: string };
 }
@@ -37,9 +44,9 @@ async function eventually(
   }
 }
 
-function connectTo(endpoint: string): Redis {
+function connectTo(endpoint: string, password?: string): Redis {
   const [host, port] = endpoint.split(':');
-  return new Redis({ host: host!, port: Number(port) });
+  return new Redis({ host: host!, port: Number(port), ...(password === undefined ? {} : { password }) });
 }
 
 describe('a database of two local clusters', () => {
@@ -144,6 +151,38 @@ describe('a database of two local clusters', () => {
     expect((await home.json<{ databases: unknown[] }>(['list'])).document.databases).toHaveLength(1);
   });
 
+  it('serves on when the daemon of a node is killed, and the node says so', async () => {
+    const { document: before } = await home.json<NodeStatus>(['node', 'status', 'local-2']);
+    process.kill(before.nodes[0]!.pid!, 'SIGKILL');
+    let now = before;
+    await eventually(async () => {
+      now = (await home.json<NodeStatus>(['node', 'status', 'local-2'])).document;
+      return now.nodes[0]!.status === 'unattended';
+    }, 'the node is told to be unattended');
+    expect(now.nodes[0]!.instances).toEqual(before.nodes[0]!.instances);
+    const client = connectTo(created.instances[1]!.endpoint);
+    expect(await client.ping()).toBe('PONG');
+    client.disconnect();
+    const { stdout } = await home.run(['sync', 'status', 'orders']);
+    expect(stdout).toContain('its instances serve on; crdb-cli node start --name local-2 --detach');
+    expect((await home.run(['node', 'start', '--name', 'local-2', '--detach'])).exitCode).toBe(0);
+    await eventually(async () => (await linkStates()).join() === 'streaming,streaming', 'both instances answer again');
+  });
+
+  it('tells the lag, the last sync and the drift of the clocks of each link, also in INFO', async () => {
+    const { document } = await home.json<SyncStatus>(['sync', 'status', 'orders']);
+    const [link] = document.instances[0]!.links as unknown as Record<string, unknown>[];
+    expect(link).toMatchObject({ lag_operations: 0, lag_ms: 0, backlog_covered: true, last_error: null });
+    expect(link!['last_sync']).toMatchObject({
+      kind: 'partial',
+      reason: expect.stringMatching(/^partial: asked from/),
+    });
+    expect(Math.abs(link!['clock_drift_ms'] as number)).toBeLessThan(500);
+    const client = connectTo(created.instances[0]!.endpoint);
+    expect(await client.info('crdt')).toMatch(/^peer_2:state=streaming,.*,clock_drift_ms=-?\d+\r?$/m);
+    client.disconnect();
+  });
+
   it('survives the stop and start of its nodes', async () => {
     await home.run(['node', 'stop', '--all']);
     expect(home.processes()).toEqual([]);
@@ -215,15 +254,31 @@ describe('a database of clusters that exist', () => {
     expect((await clusters.json(['list'])).document).toEqual({ databases: [], unreachable: [] });
   });
 
-  it('is created, seen from this home afterwards, and deleted', async () => {
-    const spelled = ['crdb', 'create', '--name', 'far', '--memory-size', '100mb'];
-    const { exitCode, document } = await home.json<Created>([
-      ...spelled,
-      ...instance('eu.example.com'),
-      ...instance('us.example.com'),
-    ]);
-    expect([exitCode, document.status]).toEqual([0, 'created']);
+  it('is refused without the certificate of a cluster, and says how to get it', async () => {
+    const bare = instance('us.example.com')[1]!.replace(/,certificate=.*/, '');
+    const { exitCode, stderr } = await home.run(['create', 'far', ...instance('eu.example.com'), '--instance', bare]);
+    expect(exitCode).toBe(4);
+    expect(stderr).toMatch(/^Error: us.example.com: .* presents a certificate that is not trusted here: self-signed/m);
+    expect(stderr).toMatch(/^Try: copy \$CRDB_HOME\/nodes\/us.example.com\/cert.pem .*certificate=PATH$/m);
+  });
+
+  it('is created without a secret on the command line, seen from this home afterwards, and deleted', async () => {
+    const spelled = ['crdb', 'create', '--name', 'far', '--memory-size', '100mb', '--password-file', '-', '--json'];
+    const withoutSecrets = (name: string): string[] => {
+      const [flag, value] = instance(name) as [string, string];
+      const file = `${clusters.path}/nodes/${name}/admin.json`;
+      return [flag, value.replace(/username=.*?,password=.*?,/, `credentials=${file},`)];
+    };
+    const { exitCode, stdout } = await home.run(
+      [...spelled, ...withoutSecrets('eu.example.com'), ...withoutSecrets('us.example.com')],
+      { input: 'a b:c\n' },
+    );
+    expect([exitCode, stdout]).toEqual([0, expect.stringContaining('"status":"created"')]);
+    const document = JSON.parse(stdout) as Created;
     expect(document.instances.map(({ cluster }) => cluster)).toEqual(['eu.example.com', 'us.example.com']);
+    const client = connectTo(document.instances[1]!.endpoint, 'a b:c');
+    expect(await client.ping()).toBe('PONG');
+    client.disconnect();
     const status = await home.json<SyncStatus>(['sync', 'status', 'far']);
     expect(status.document.instances.map(({ process }) => process)).toEqual(['running', 'running']);
     expect((await home.run(['node', 'stop', 'eu.example.com'])).stderr).toContain('another machine');

@@ -4,7 +4,6 @@ import { afterEach, beforeEach, describe, expect, it } from '@jest/globals';
 import {
   createOn,
   eventually,
-  freePort,
   holdPortBehindFree,
   isListening,
   processRuns,
@@ -78,7 +77,9 @@ describe('creating a database', () => {
 
   it('gives the asked port to the first instance on a machine and the next one to the second', async () => {
     const all = [await nodes.start('eu'), await nodes.start('us')];
-    const port = await freePort();
+    const next = await holdPortBehindFree();
+    await next.release();
+    const port = next.port - 1;
     const guid = await createOn(all, 'orders', port);
     const { instances } = await all[0]!.client.getDatabase(guid);
     expect(instances.map((one) => one.endpoint)).toEqual([`127.0.0.1:${port}`, `127.0.0.1:${port + 1}`]);

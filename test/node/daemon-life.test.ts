@@ -1,4 +1,5 @@
 import { readFileSync } from 'node:fs';
+import { createServer } from 'node:net';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from '@jest/globals';
 import { stopNode } from '../../src/node/detach.ts';
@@ -32,7 +33,41 @@ describe('an instance that crashes', () => {
   });
 });
 
+describe('an instance whose port another program has taken', () => {
+  it('is tried again until it has it, and who has it is told', async () => {
+    const first = await nodes.start('eu');
+    const guid = await createOn([first], 'orders');
+    const { endpoint } = await instanceOf(first);
+    await first.stop();
+    const [host, port] = endpoint.split(':') as [string, string];
+    const thief = createServer((socket) => socket.destroy());
+    await new Promise<void>((resolve) => thief.listen(Number(port), host, resolve));
+    try {
+      const second = await nodes.start('eu');
+      const words = new RegExp(`^port ${port} on ${host} is in use by .+, process ${process.pid}$`);
+      await eventually('it has tried more than once', async () => (await instanceOf(second)).restarts > 1);
+      expect((await instanceOf(second)).last_exit).toMatch(words);
+      expect((await second.client.syncStatus(guid)).last_exit).toMatch(words);
+      await new Promise((resolve) => thief.close(resolve));
+      await eventually('it runs', async () => (await instanceOf(second)).process === 'running');
+    } finally {
+      thief.close();
+    }
+  });
+});
+
 describe('a daemon that goes and comes back', () => {
+  it('listens where it did before, unless it is told otherwise', async () => {
+    const first = await nodes.start('eu', '127.0.0.2');
+    const { port } = new URL(first.info.url);
+    await first.stop();
+    const second = await nodes.startWithoutPort('eu');
+    expect(second.info.url).toBe(`https://127.0.0.2:${port}`);
+    expect(second.record.host).toBe('127.0.0.2');
+    await second.stop();
+    expect((await nodes.start('eu', '127.0.0.1')).record.host).toBe('127.0.0.1');
+  });
+
   it('takes up an instance that ran on without it', async () => {
     const first = await nodes.start('eu');
     const guid = await createOn([first], 'orders');

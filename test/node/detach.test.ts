@@ -6,6 +6,7 @@ import { afterEach, beforeEach, describe, expect, it } from '@jest/globals';
 import { AdminClient } from '../../src/admin/client.ts';
 import { removeNode, startDetached, stopNode, type DetachOptions } from '../../src/node/detach.ts';
 import { readNode, type LocalNode } from '../../src/node/home.ts';
+import { listOrphans } from '../../src/node/orphans.ts';
 import { createRequest } from '../../src/admin/contract.ts';
 import { eventually, FAKE_INSTANCE, freePort, isListening, processRuns, taskEnd, TestNodes } from './nodes.ts';
 
@@ -73,7 +74,12 @@ describe('a detached node', () => {
     try {
       const failure = startDetached(await options({ adminPort }));
       await expect(failure).rejects.toMatchObject({ code: 'port_in_use' });
-      await expect(failure).rejects.toThrow(`The admin port ${adminPort} is in use`);
+      await expect(failure).rejects.toThrow(
+        new RegExp(`The admin port ${adminPort} on 127.0.0.1 is in use by .+, process ${process.pid}$`),
+      );
+      await expect(failure).rejects.toMatchObject({ hint: expect.stringContaining('--admin-port') });
+      // It has never run: nothing of it is left, neither its certificate nor a log.
+      expect(readdirSync(join(nodes.home, 'nodes'))).toEqual([]);
     } finally {
       await new Promise((resolve) => holder.close(resolve));
     }
@@ -91,6 +97,7 @@ describe('a detached node', () => {
     process.kill(killed.process!.pid, 'SIGKILL');
     await eventually('the daemon is dead', async () => (await readNode(nodes.home, 'eu'))?.alive === false);
     expect(processRuns(before!.pid!)).toBe(true);
+    expect(await listOrphans(nodes.home, 'eu')).toEqual([before]);
     const next = await startDetached(await options());
     await eventually('the instance is adopted', async () => {
       const [now] = (await clientOf(next).nodeStatus()).instances;

@@ -25,8 +25,8 @@ export class TestNodes {
   readonly #clients: AdminClient[] = [];
   readonly #nodes: RunningNode[] = [];
 
-  async start(cluster: string): Promise<TestNode> {
-    return this.#start(cluster, await freePort());
+  async start(cluster: string, host?: string): Promise<TestNode> {
+    return this.#start(cluster, await freePort(), host);
   }
 
   /** As an operator who leaves the port to the node. */
@@ -34,11 +34,12 @@ export class TestNodes {
     return this.#start(cluster);
   }
 
-  async #start(cluster: string, adminPort?: number): Promise<TestNode> {
+  async #start(cluster: string, adminPort?: number, host?: string): Promise<TestNode> {
     const node = await startNode({
       home: this.home,
       cluster,
       ...(adminPort === undefined ? {} : { adminPort }),
+      ...(host === undefined ? {} : { host }),
       version: '0.0.0-test',
       log: silentLog,
       instanceEntry: { flags: [], script: FAKE_INSTANCE },

@@ -1,8 +1,7 @@
 /** Instances made of the fakes, on one virtual network: endpoint, database, log, replication. */
-import type { PeerConfig } from '../../src/instance/config.ts';
+import type { LinkStatus, PeerConfig } from '../../src/instance/config.ts';
 import { REPLICATION_LIMITS, type ReplicationLimits } from '../../src/replication/limits.ts';
 import { Replication } from '../../src/replication/replication.ts';
-import type { ReplicationLinkStatus } from '../../src/replication/link-health.ts';
 import { FakeDatabase, FakeLog, FakeSpool } from './fake-database.ts';
 import { FakeClock, FakeNetwork, WIRE, type FakeConnection, type WireOptions } from './fake-network.ts';
 
@@ -72,7 +71,7 @@ export class FakeInstance {
     return seq;
   }
 
-  link(from: number): ReplicationLinkStatus {
+  link(from: number): LinkStatus {
     return this.replication.status().find((link) => link.from === from)!;
   }
 

@@ -85,9 +85,10 @@ describe('a link', () => {
   });
 
   it.each([
-    ['-WRONGPASS invalid password', 'WRONGPASS invalid password', 30_000],
+    ['-WRONGPASS no', 'something else than instance 2 of this database answers: WRONGPASS no', 100],
     ['-LOADING the log is read', 'LOADING the log is read', 100],
-    ['$5', 'expected +OK, received "$5"', 100],
+    ['$5', 'something else than instance 2 of this database answers: "$5"', 100],
+    ['HTTP/1.1 400', 'something else than instance 2 of this database answers: "HTTP/1.1 400"', 100],
   ])('takes %s for an error and retries as slowly as it deserves', (text, lastError, delayMs) => {
     const { lines, state } = play([{ type: 'start' }, { type: 'connected' }, { type: 'reply', text }]);
     expect(lines.at(-1)).toBe(`reply -> waiting, close, retry-after ${delayMs}`);
