@@ -5,6 +5,7 @@
  * (exit code 2) in this project's words; everything else is a bug (exit code 70) and keeps its stack. Text and JSON are
  * two renderings of the same `CrdbError`, so message and exit code can never differ between them.
  */
+import { codeOf } from '../base/error-shape.ts';
 import { CrdbError, ERROR_KINDS } from '../errors.ts';
 import { nearestWord } from './suggest.ts';
 
@@ -23,6 +24,7 @@ export function describeError(error: unknown, help = 'crdb-cli help'): CrdbError
   }
   if (isPromptAbort(error)) return new CrdbError('interrupted', 'Interrupted. Nothing was changed.');
   if (isUsageError(error)) return usageError(error, help);
+  if (isFileProblem(error)) return new CrdbError('failed', error.message, { hint: HOME_HINT, cause: error });
   if (error instanceof Error) return new CrdbError('bug', `Internal error: ${error.message}`, { cause: error });
   return new CrdbError('bug', `Internal error: ${String(error)}`);
 }
@@ -76,6 +78,14 @@ function usageError(error: UsageError, hint: string): CrdbError {
 
 function refuse(message: string, hint: string): CrdbError {
   return new CrdbError('invalid_request', message, { hint });
+}
+
+const HOME_HINT = 'CRDB_HOME names the folder that is used; see that it is a folder of yours, with room on its disk.';
+const FILE_PROBLEMS = ['EACCES', 'EPERM', 'ENOTDIR', 'EISDIR', 'EROFS', 'ENOSPC', 'EDQUOT', 'ENAMETOOLONG', 'EIO'];
+
+/** The operator's disk, not our mistake. */
+function isFileProblem(error: unknown): error is NodeJS.ErrnoException {
+  return error instanceof Error && 'path' in error && FILE_PROBLEMS.includes(codeOf(error) ?? '');
 }
 
 /** Ctrl-C in a question: inquirer reads the key itself, so no signal arrives. */

@@ -45,6 +45,12 @@ describe('an empty home', () => {
   );
 });
 
+it('a home that is no folder is a failure, not a bug', async () => {
+  const { exitCode, stderr } = await home.run(['list'], { env: { CRDB_HOME: RUN } });
+  expect([exitCode, stderr]).toEqual([1, expect.stringContaining('ENOTDIR')]);
+  expect(stderr).toContain('Try: CRDB_HOME names the folder');
+});
+
 describe('usage errors', () => {
   const cases: [string, string][] = [
     ['create x --local 2 --port 70000', '--port: 70000 is too large, at most 65535 is allowed'],

@@ -44,7 +44,7 @@ export async function createCliHome(): Promise<CliHome> {
     reject: false as const,
     timeout: COMMAND_MS_MAX,
     cwd: parent,
-    env: { ...env, CRDB_HOME: path, NODE_ENV: 'production' },
+    env: { CRDB_HOME: path, NODE_ENV: 'production', ...env },
   });
   const run: CliHome['run'] = async (args, { env, input } = {}) => {
     const child = await execa(process.execPath, [RUN, ...args], {
