@@ -177,7 +177,9 @@ export class LiveDatabase {
         CONVERGED_MS_MAX,
       );
     } catch (error) {
-      throw new Error(`${(error as Error).message}; ${seen}`, { cause: error });
+      const links = await Promise.all(this.endpoints.map((_, cluster) => this.status(cluster)));
+      const problems = links.flatMap(({ links }) => links.map(({ lastError, lastSync }) => ({ lastError, lastSync })));
+      throw new Error(`${(error as Error).message}; ${seen} ${JSON.stringify(problems)}`, { cause: error });
     }
   }
 
