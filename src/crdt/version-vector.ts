@@ -138,7 +138,7 @@ export function encodeVersionVector(vector: VersionVector, origins: OriginTable)
 }
 
 /**
- * Reads the wire form at `at`. Returns the vector and the offset after it; null when the bytes end too soon.
+ * Reads the wire form at `at`. Returns the vector and the offset after it; null when the bytes end too soon, or name instance 0.
  * Origins never seen before are given an index.
  */
 export function readVersionVector(
@@ -152,7 +152,7 @@ export function readVersionVector(
   at += varintBytes(count);
   if (isCut(bytes, at)) return null;
   for (let i = 0; i < count; i++) {
-    if (at + 6 > bytes.length) return null;
+    if (at + 6 > bytes.length || bytes[at] === 0) return null;
     const index = origins.indexOf(bytes[at]!, readU32(bytes, at + 1));
     const seq = readVarint(bytes, at + 5);
     at += 5 + varintBytes(seq);

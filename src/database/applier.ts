@@ -50,20 +50,16 @@ export class Applier implements EffectHandler {
 
   /** Applies the BATCH frame in [start, end). Throws MalformedBatchError. */
   apply(bytes: Uint8Array, start: number, end: number): Applied {
-    if (end - start < BATCH.body) throw new MalformedBatchError(start);
+    // No instance has id 0: what names it must not even wait, since the origins that wait are asked for by name.
+    if (end - start < BATCH.body || bytes[start + BATCH.instance] === 0) throw new MalformedBatchError(start);
     const origin = this.#origins.indexOf(bytes[start + BATCH.instance]!, readU32(bytes, start + BATCH.generation));
     const seq = readU48(bytes, start + BATCH.seq);
     const applied = this.#vector.get(origin);
     if (seq <= applied) return 'covered';
-    if (seq !== applied + 1) return 'early';
     let at = start + BATCH.body;
     this.#deltaCount = 0;
-    if ((bytes[start + BATCH.flags]! & BATCH_HAS_CONTEXT) !== 0) {
-      at = this.#readDelta(bytes, at, end);
-      for (let i = 0; i < this.#deltaCount; i++) {
-        if (this.#vector.get(this.#deltaOrigins[i]!) < this.#deltaSeqs[i]!) return 'early';
-      }
-    }
+    if ((bytes[start + BATCH.flags]! & BATCH_HAS_CONTEXT) !== 0) at = this.#readDelta(bytes, at, end);
+    if (seq !== applied + 1 || !this.#hasDelta()) return 'early';
     const context = (this.#contexts[origin] ??= new VersionVector());
     for (let i = 0; i < this.#deltaCount; i++) context.set(this.#deltaOrigins[i]!, this.#deltaSeqs[i]!);
     context.set(origin, seq);
@@ -74,6 +70,14 @@ export class Applier implements EffectHandler {
     this.#reader.read(bytes, at, end, this);
     this.#vector.set(origin, seq);
     return 'applied';
+  }
+
+  /** Whether all that the delta names is here. */
+  #hasDelta(): boolean {
+    for (let i = 0; i < this.#deltaCount; i++) {
+      if (this.#vector.get(this.#deltaOrigins[i]!) < this.#deltaSeqs[i]!) return false;
+    }
+    return true;
   }
 
   #readDelta(bytes: Uint8Array, at: number, end: number): number {
@@ -92,6 +96,7 @@ export class Applier implements EffectHandler {
       this.#deltaSeqs = new Float64Array(count);
     }
     for (let i = 0; i < count; i++) {
+      if (at + 5 >= end || bytes[at] === 0) throw new MalformedBatchError(at);
       this.#deltaOrigins[i] = this.#origins.indexOf(bytes[at]!, readU32(bytes, at + 1));
       at += 5;
       let seq = 0;

@@ -8,7 +8,7 @@
  * Invariant: state is a function of the set of batches applied (and of snapshots merged): equal vectors, equal digests.
  */
 import { assert } from '../base/assert.ts';
-import { BATCH, FRAME, writeF64, writeU32 } from '../crdt/frame.ts';
+import { FRAME, writeF64, writeU32 } from '../crdt/frame.ts';
 import { HybridClock } from '../crdt/hybrid-clock.ts';
 import { OriginTable, VersionVector } from '../crdt/version-vector.ts';
 import { AppendBuffer } from '../memory/append-buffer.ts';
@@ -194,7 +194,7 @@ export class Database {
   #apply(bytes: Uint8Array, start: number, end: number): Applied {
     assert(!this.writer.isOpen, 'a remote batch is applied between local ones');
     const outcome = this.#applier.apply(bytes, start, end);
-    if (outcome === 'applied' && bytes[start + BATCH.instance] !== 0) this.writer.contextMoved = true;
+    if (outcome === 'applied') this.writer.contextMoved = true;
     return outcome;
   }
 
