@@ -32,6 +32,8 @@ export interface Random {
 export interface DiskFile {
   /** Writes all bytes at the offset; the bytes may be reused after the promise settles. */
   write(bytes: Uint8Array, offset: number): Promise<void>;
+  /** The same, complete when it returns: for small writes, which cost less than the hand-off to another thread. Throws the disk's error. */
+  writeNow(bytes: Uint8Array, offset: number): void;
   /** Reads up to `bytes.length`; fewer only at the end of the file. Returns the count. */
   read(bytes: Uint8Array, offset: number): Promise<number>;
   /** fdatasync. */

@@ -1,8 +1,8 @@
 /**
  * The disk of this machine, over node:fs.
  *
- * Callbacks rather than FileHandle: a write costs one thread hand-off and one promise, nothing else. A short write is continued; what a
- * promise reports as written has been taken by the kernel, and only `sync` says that it is on the medium. Names become durable by an
+ * Callbacks rather than FileHandle: a write costs one thread hand-off and one promise, nothing else. A short write is continued; what is
+ * reported as written has been taken by the kernel, and only `sync` says that it is on the medium. Names become durable by an
  * fsync of their directory, which `rename` and `replaceFile` include.
  */
 import fs from 'node:fs';
@@ -31,6 +31,11 @@ class RealFile implements DiskFile {
         });
       writeRest();
     });
+  }
+
+  writeNow(bytes: Uint8Array, offset: number): void {
+    for (let done = 0; done < bytes.length;)
+      done += fs.writeSync(this.#descriptor, bytes, done, bytes.length - done, offset + done);
   }
 
   read(bytes: Uint8Array, offset: number): Promise<number> {

@@ -19,6 +19,7 @@ export function createInstancePort(
   return {
     enterTurn: () => engine.enterTurn(),
     wake: () => engine.wake(),
+    handOver: () => log.handOver(),
     replyAfterSync,
     unwrittenBytes: () => log.unwrittenBytes,
     logEnd: () => log.endPosition,

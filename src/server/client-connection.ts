@@ -183,7 +183,7 @@ export class ClientConnection implements Session {
   /** A request asked for much: what follows it waits until the client has read. */
   #flushEarly(): void {
     this.#server.replies.add(this.#outbox);
-    this.#server.replies.flush();
+    this.#server.flushReplies();
     if (this.#outbox.waitingBytes > limits.REPLY_WAITING_BYTES_MAX) this.#stop |= STOP.full;
   }
 
@@ -313,11 +313,11 @@ export class ClientConnection implements Session {
   }
 
   #handOver(request: string): void {
-    const { parser, replies, instance } = this.#server;
+    const { parser, instance } = this.#server;
     const rest = parser.takeRest();
     parser.end();
-    replies.add(this.#outbox);
-    replies.flush();
+    this.#server.replies.add(this.#outbox);
+    this.#server.flushReplies();
     this.#server.onClosed(this);
     this.#isClosed = true;
     instance.acceptFeed(new FeedConnection(this.#socket, parser.readArea), request, rest);

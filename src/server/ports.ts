@@ -7,6 +7,8 @@ export interface InstancePort {
   enterTurn(): void;
   /** Something was committed; called once per turn. */
   wake(): void;
+  /** Replies are about to leave: what they answer goes to the system first. */
+  handOver(): void;
   /** Replies wait until what they answer is on disk. */
   readonly replyAfterSync: boolean;
   /** Bytes of the log that only memory holds: the disk is behind. */

@@ -2,8 +2,8 @@
  * The Redis endpoint of an instance: its connections, and what commands may ask of the process.
  *
  * One object per process stands for everything that commands share: parser, reply writer, dispatcher. A readable event is a client's turn: the
- * clock is read once, requests are executed in order, the log is woken once. When the event loop has served all that was readable, replies and
- * pushed messages leave, one write per connection.
+ * clock is read once, requests are executed in order, the log is woken once. When the event loop has served all that was readable, the log
+ * is written; then replies and pushed messages leave, one write per connection.
  *
  * Invariant: within a turn `current` is the connection whose requests run; no other connection's requests run then.
  */
@@ -202,10 +202,16 @@ export class RedisServer implements ServerPort {
 
   /** Replies and messages leave now. Never within a client's turn: what it has replied is not complete. */
   flush(): void {
-    this.replies.flush();
+    this.flushReplies();
     if (this.#toFlush.size === 0) return;
     for (const connection of this.#toFlush) connection.flush();
     this.#toFlush.clear();
+  }
+
+  /** What clients wrote goes to the log, then replies leave. */
+  flushReplies(): void {
+    this.instance.handOver();
+    this.replies.flush();
   }
 
   /** Calls `fn` outside of any turn. */

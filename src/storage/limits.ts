@@ -15,12 +15,6 @@ export const RETAIN_BYTES_MAX = 1024 * 1024 * 1024;
 
 /** How long commits are gathered before feeds send them, unless every one waits for the disk. */
 export const PUBLISH_DELAY_MS = 2;
-/**
- * How long they are gathered before they are written, unless so many bytes have come together: each write is a hand-off to another thread. What is
- * gathered is lost when the process is killed; every-second durability promises no more than its last fsync anyway.
- */
-export const GATHER_MS = 5;
-export const GATHER_BYTES = 256 * 1024;
 export const SYNC_PERIOD_MS = 1_000;
 /** How often it is looked for segments that nobody needs. */
 export const RETENTION_PERIOD_MS = 1_000;

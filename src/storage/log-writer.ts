@@ -3,6 +3,9 @@
  *
  *   idle --write(to)--> writing --all written--> (always: syncing) --onRound--> idle
  *
+ * Under `every-sec` a round is one call of the system that returns when it has the bytes; what may block goes the long way over
+ * another thread: the first write into a new segment, and writes while an fsync is running.
+ *
  * Under `always` a round ends with an fsync, so that whatever is committed meanwhile goes into the next round together (group commit).
  * Under `every-sec` a background fsync runs once per second beside the writes. A new segment is begun only after the previous one is on
  * disk, and gets its final name only after its header is: recovery never meets a half-made segment, nor one that begins after a hole.
@@ -93,6 +96,10 @@ export class LogWriter {
   write(position: number): void {
     this.#target = position;
     if (this.#writing || this.#failed || this.#writtenPosition === position) return;
+    if (this.#mayWriteNow()) {
+      this.#writeNow();
+      return;
+    }
     this.#writing = true;
     this.#runRound().then(
       () => {
@@ -113,8 +120,38 @@ export class LogWriter {
     if (this.#durablePosition < this.#roundPosition) await this.#sync();
   }
 
+  #mayWriteNow(): boolean {
+    return this.#options.fsync === 'every-sec' && this.#backgroundSync === null && this.#toBegin.length === 0;
+  }
+
+  #writeNow(): void {
+    try {
+      while (this.#writtenPosition < this.#target) {
+        const bytes = this.#unwritten(this.#target);
+        this.#file!.writeNow(bytes, this.#writtenPosition - this.#fileStart);
+        this.#writtenPosition += bytes.length;
+      }
+    } catch (error) {
+      this.#fail(error as Error);
+      return;
+    }
+    this.#endRound();
+    this.#options.onRound();
+  }
+
+  /** The next bytes before `end`, as many as are held in one piece. */
+  #unwritten(end: number): Buffer {
+    const bytes = this.#options.buffer.view(this.#writtenPosition, end - this.#writtenPosition);
+    assert(this.#file && bytes && bytes.length > 0, 'what was not written yet is held in memory');
+    return bytes;
+  }
+
+  #endRound(): void {
+    this.#roundPosition = this.#writtenPosition;
+    this.#roundVector.copyFrom(this.#options.sealedVector);
+  }
+
   async #runRound(): Promise<void> {
-    const { buffer, fsync, sealedVector } = this.#options;
     while (this.#writtenPosition < this.#target) {
       const next = this.#toBegin[0];
       if (next?.position === this.#writtenPosition) {
@@ -123,14 +160,12 @@ export class LogWriter {
         continue;
       }
       const end = next === undefined ? this.#target : Math.min(next.position, this.#target);
-      const bytes = buffer.view(this.#writtenPosition, end - this.#writtenPosition);
-      assert(this.#file && bytes && bytes.length > 0, 'what was not written yet is held in memory');
-      await this.#file.write(bytes, this.#writtenPosition - this.#fileStart);
+      const bytes = this.#unwritten(end);
+      await this.#file!.write(bytes, this.#writtenPosition - this.#fileStart);
       this.#writtenPosition += bytes.length;
     }
-    this.#roundPosition = this.#writtenPosition;
-    this.#roundVector.copyFrom(sealedVector);
-    if (fsync === 'always' && this.#durablePosition < this.#roundPosition) await this.#sync();
+    this.#endRound();
+    if (this.#options.fsync === 'always' && this.#durablePosition < this.#roundPosition) await this.#sync();
   }
 
   async #startSegment(segment: SegmentToBegin): Promise<void> {

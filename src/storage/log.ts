@@ -7,9 +7,9 @@
  *   floor .. [segment files ............................. durable .. written] .. end
  *                                  [append buffer .......................... end]
  *
- * Commits are gathered: `wake` after a commit only arms one timer. The flush that follows lets feeds read on, seals what was committed since the
- * last write and writes it, if enough has come together or waited long enough; otherwise the timer is armed again. Without a log file (persistence `snapshot` or `disabled`) there are no seals and no segments, and the buffer, cut at the
- * backlog's size, is all there is.
+ * Whatever was committed since the last write is sealed and written as one group. Clients' writes go when their turn ends, before the replies leave
+ * (`handOver`); all others, and the feeds, with the flush for which `wake` arms a timer. Without a log file (persistence `snapshot` or `disabled`)
+ * there are no seals and no segments, and the buffer, cut at the backlog's size, is all there is.
  *
  * Invariants: floor[o] .. vector[o] of every origin stands in the retained log; nothing before `durablePosition` is ever lost; feeds see
  * nothing beyond `publishPosition`.
@@ -96,8 +96,8 @@ export class Log {
   #snapshotPosition: number;
   #snapshotVector: VersionVector;
   #flushArmed = false;
-  #flushAgain = false;
-  #groupWrittenMs = -Infinity;
+  /** More was committed while the writer was busy. */
+  #writeAgain = false;
   #state: 'open' | 'closing' | 'failed' = 'open';
   #failure: Error | null = null;
   #idleWaiters: (() => void)[] = [];
@@ -205,11 +205,19 @@ export class Log {
   wake(): void {
     if (this.#state !== 'open') return;
     if (this.#writer !== null && this.#buffer.end - this.#sealer.sealedPosition >= limits.GROUP_BYTES_MAX)
-      this.#writeGroup();
+      this.#sealAndWrite();
     if (this.#flushArmed) return;
     this.#flushArmed = true;
     if (this.#always) this.#options.clock.soon(this.#flush);
     else this.#options.clock.after(limits.PUBLISH_DELAY_MS, this.#flush);
+  }
+
+  /**
+   * Hands what was committed to the system, before anybody is told of it: then the end of the process loses nothing that was acknowledged. While an fsync
+   * is under way, once a second, another thread does it and nobody waits. Under `always` everybody waits for the fsync instead.
+   */
+  handOver(): void {
+    if (this.#state === 'open' && this.#writer !== null && !this.#always) this.#writeGroup();
   }
 
   /** Calls `fn` once everything before `position` is durable; at once when it is. Never after the disk has failed. */
@@ -288,7 +296,7 @@ export class Log {
     await this.#idle();
     if (this.#writer !== null && this.#failure === null) {
       this.#sealer.appendClean();
-      this.#writeGroup();
+      this.#sealAndWrite();
       await this.#idle();
     }
     await this.#release();
@@ -313,23 +321,19 @@ export class Log {
     if (this.#writer === null) {
       this.#sealer.remember();
       this.#trimMemory();
-    } else if (this.#writer.busy) {
-      this.#flushAgain = true;
-    } else if (this.#always || this.#hasGathered()) {
-      this.#writeGroup();
     } else {
-      this.wake();
+      this.#writeGroup();
     }
     if (!this.#always) this.onPublishable();
   };
 
-  #hasGathered(): boolean {
-    if (this.#buffer.end - this.#sealer.sealedPosition >= limits.GATHER_BYTES) return true;
-    return this.#options.clock.monotonicMs() - this.#groupWrittenMs >= limits.GATHER_MS;
+  /** While the writer is busy the next group grows. */
+  #writeGroup(): void {
+    if (this.#writer!.busy) this.#writeAgain = true;
+    else this.#sealAndWrite();
   }
 
-  #writeGroup(): void {
-    this.#groupWrittenMs = this.#options.clock.monotonicMs();
+  #sealAndWrite(): void {
     this.#sealer.seal(this.#writer!.durablePosition);
     if (this.#sealer.segmentBytes >= this.#segmentBytes) this.#beginSegment();
     this.#writer!.write(this.#sealer.sealedPosition);
@@ -341,9 +345,9 @@ export class Log {
 
   #onRound(): void {
     this.#trimMemory();
-    if (this.#flushAgain) {
-      this.#flushAgain = false;
-      if (!this.#flushArmed) this.#flush();
+    if (this.#writeAgain) {
+      this.#writeAgain = false;
+      if (this.#state === 'open') this.#sealAndWrite();
     }
     if (!this.#writer!.busy) this.#wakeIdleWaiters();
   }

@@ -2,6 +2,7 @@
  * Writers that know what was promised to them: every acknowledged write is remembered, every unacknowledged one may or may not have
  * happened. They connect anew after a lost connection and never send the same write twice.
  */
+import { setTimeout as sleep } from 'node:timers/promises';
 import type { LiveDatabase } from './live-database.ts';
 import type { Reply, Wire, Word } from './wire.ts';
 
@@ -15,20 +16,29 @@ export interface Ledger {
   acknowledged: number;
   /** Increments that were acknowledged, and those that were sent. */
   increments: { acknowledged: number; sent: number };
-  /** Numbers of the writes that were acknowledged: members, keys and fields of that number exist then. */
-  readonly numbers: number[];
+  /** The writes that were acknowledged, by number, and when: members, keys and fields of that number exist then. */
+  readonly acks: Ack[];
+}
+
+interface Ack {
+  readonly number: number;
+  /** Wall clock. */
+  readonly atMs: number;
 }
 
 export function newLedger(cluster: number): Ledger {
-  return { cluster, sent: 0, acknowledged: 0, increments: { acknowledged: 0, sent: 0 }, numbers: [] };
+  return { cluster, sent: 0, acknowledged: 0, increments: { acknowledged: 0, sent: 0 }, acks: [] };
 }
 
-/** Writes `count` more times to the ledger's side. `onReply` is called in the middle of a pipeline, so it may kill something there. */
+/**
+ * Writes `count` more times to the ledger's side, with a pause between pipelines. `onReply` is called in the middle of a pipeline, so it may kill
+ * something there.
+ */
 export async function writeLoad(
   database: LiveDatabase,
   ledger: Ledger,
   count: number,
-  onReply: () => void = () => {},
+  { onReply = () => {}, pauseMs = 0 }: { onReply?: () => void; pauseMs?: number } = {},
 ): Promise<void> {
   const until = ledger.sent + count;
   let wire: Wire | null = null;
@@ -37,9 +47,10 @@ export async function writeLoad(
     const requests = Array.from({ length: Math.min(PIPELINE_REQUESTS, until - first) }, (_, i) =>
       request(ledger.cluster, first + i),
     );
+    if (pauseMs > 0) await sleep(pauseMs);
     wire ??= await database.connect(ledger.cluster);
     ledger.sent += requests.length;
-    ledger.increments.sent += requests.filter(isIncrement).length;
+    ledger.increments.sent += requests.filter((_, i) => isIncrement(first + i)).length;
     try {
       await wire.pipeline(requests, (reply, i) => {
         note(ledger, requests[i]!, first + i, reply);
@@ -54,7 +65,8 @@ export async function writeLoad(
   wire?.close();
 }
 
-const isIncrement = (words: readonly Word[]): boolean => words[0] === 'INCR';
+/** What a write does follows from its number. */
+const isIncrement = (number: number): boolean => number % 4 === 0;
 
 /** Every write is of one kind by its number, and unique. */
 function request(cluster: number, number: number): Word[] {
@@ -74,14 +86,21 @@ function request(cluster: number, number: number): Word[] {
 function note(ledger: Ledger, words: readonly Word[], number: number, reply: Reply): void {
   if (typeof reply === 'string' && reply.startsWith('-')) throw new Error(`${words.join(' ')}: ${reply}`);
   ledger.acknowledged++;
-  if (isIncrement(words)) ledger.increments.acknowledged++;
-  else ledger.numbers.push(number);
+  ledger.acks.push({ number, atMs: Date.now() });
+  if (isIncrement(number)) ledger.increments.acknowledged++;
+}
+
+export interface MissingWrite {
+  readonly cluster: number;
+  /** As it was sent. */
+  readonly write: string;
+  readonly acknowledgedAtMs: number;
 }
 
 /** What is on the instance of these ledgers' writes. */
 export interface Found {
-  /** Acknowledged writes that are not there, as they were sent. */
-  readonly missing: string[];
+  /** Acknowledged writes that are not there, increments left aside. */
+  readonly missing: MissingWrite[];
   readonly counters: readonly number[];
 }
 
@@ -94,19 +113,22 @@ export async function findWrites(database: LiveDatabase, cluster: number, ledger
       for (const member of (await wire.ask('SMEMBERS', `set:${i}`)) as Reply[]) members.add(member);
     const fields = new Set<Reply>();
     for (const i of names) for (const field of (await wire.ask('HKEYS', `hash:${i}`)) as Reply[]) fields.add(field);
-    const missing: string[] = [];
+    const missing: MissingWrite[] = [];
     const counters: number[] = [];
     for (const ledger of ledgers) {
       counters.push(Number(await wire.ask('GET', `count:${ledger.cluster}`)));
-      const numbers = ledger.numbers.filter((number) => {
-        const id = `${ledger.cluster}:${number}`;
-        if (number % 4 === 1 && !members.has(id)) missing.push(`SADD ${id}`);
-        if (number % 4 === 2 && !fields.has(id)) missing.push(`HSET ${id}`);
-        return number % 4 === 3;
+      const { cluster } = ledger;
+      const miss = (command: string, { number, atMs }: Ack): void =>
+        void missing.push({ cluster, write: `${command} ${cluster}:${number}`, acknowledgedAtMs: atMs });
+      const sets = ledger.acks.filter((ack) => {
+        const id = `${cluster}:${ack.number}`;
+        if (ack.number % 4 === 1 && !members.has(id)) miss('SADD', ack);
+        if (ack.number % 4 === 2 && !fields.has(id)) miss('HSET', ack);
+        return ack.number % 4 === 3;
       });
-      const gets = numbers.map((number) => ['GET', `key:${ledger.cluster}:${number}`]);
+      const gets = sets.map(({ number }) => ['GET', `key:${cluster}:${number}`]);
       await wire.pipeline(gets, (reply, i) => {
-        if (reply !== `${numbers[i]}`) missing.push(`SET ${ledger.cluster}:${numbers[i]}`);
+        if (reply !== `${sets[i]!.number}`) miss('SET', sets[i]!);
       });
     }
     return { missing, counters };
@@ -120,7 +142,8 @@ export async function checkEverythingAcknowledged(database: LiveDatabase, ledger
   for (const cluster of database.endpoints.keys()) {
     const { missing, counters } = await findWrites(database, cluster, ledgers);
     if (missing.length > 0) {
-      const some = [...missing.slice(0, 3), '...', ...missing.slice(-3)].join(', ');
+      const writes = missing.map(({ write }) => write);
+      const some = [...writes.slice(0, 3), '...', ...writes.slice(-3)].join(', ');
       throw new Error(`cluster ${cluster} lacks ${missing.length} acknowledged writes: ${some}`);
     }
     for (const [i, { increments }] of ledgers.entries()) {

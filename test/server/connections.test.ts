@@ -177,6 +177,14 @@ describe('A connection', () => {
     expect(endpoint.durableWaiters).toHaveLength(0);
   });
 
+  it('gets no reply to a write before the system has it', async () => {
+    const client = await (await start()).connect();
+    const areRepliesWaiting: boolean[] = [];
+    endpoint.instance.handOver = () => void areRepliesWaiting.push(!endpoint.server.replies.isEmpty);
+    expect(await client.ask('set a 1')).toBe('OK');
+    expect(areRepliesWaiting).toEqual([true]);
+  });
+
   it('that says QUIT after a write is closed when its reply has left', async () => {
     const client = await (await start({ replyAfterSync: true })).connect();
     client.send('set a 1\r\nquit');

@@ -55,6 +55,7 @@ export class Endpoint {
     this.instance = {
       enterTurn: () => database.setTime(clock.nowMs()),
       wake: () => void this.wakes++,
+      handOver: () => {},
       replyAfterSync: options.replyAfterSync ?? false,
       unwrittenBytes: () => 0,
       logEnd: () => database.log.end,

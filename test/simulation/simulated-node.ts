@@ -3,7 +3,7 @@
  *
  *   down -> starting -> ready -> stopping -> down          a crash leads from everywhere to down
  *
- * Invariant: what the log claimed to be durable before a crash is there after it.
+ * Invariant: what the log claimed to be durable before a crash is there after it; and all that the system had, if only the process died.
  */
 import { vectorOf, DatabaseWatcher, InvariantError, type Chronicle } from './chronicle.ts';
 import { originName, type Context, type OriginName } from './batch-decoder.ts';
@@ -87,6 +87,7 @@ export class SimulatedNode {
   crash(how: 'kill' | 'lose-current'): void {
     if (this.state === 'down') return;
     this.watch();
+    if (how === 'kill' && this.#systemHasAll()) this.durable = this.vector;
     this.#end();
     if (how === 'kill') this.machine.kill();
     else this.machine.loseCurrent();
@@ -134,6 +135,11 @@ export class SimulatedNode {
       );
       this.#options.world.fail(error);
     }
+  }
+
+  /** The process may die, the machine may not. */
+  #systemHasAll(): boolean {
+    return this.#options.settings.persistence.kind === 'aof' && this.instance?.engine.log.unwrittenBytes === 0;
   }
 
   #onFatal(reason: string): void {

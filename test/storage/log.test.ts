@@ -72,6 +72,60 @@ describe('positions', () => {
   });
 });
 
+describe('under every-sec, what a turn committed', () => {
+  it('is with the system, in one write, when it was handed over', async () => {
+    const { disk, instance, log } = await start();
+    const writes = disk.writes;
+    for (let i = 0; i < 10; i++) instance.commit(1, Buffer.from(`value ${i}`));
+    log.handOver();
+    expect(log.unwrittenBytes).toBe(0);
+    expect(disk.writes - writes).toBe(1);
+    log.handOver();
+    expect(disk.writes - writes).toBe(1);
+    const { recovery } = await start({}, disk);
+    expect(recovery!.log.endPosition).toBe(log.endPosition);
+  });
+
+  it('waits for nobody while a sync runs, and goes with one write when that has taken its turn', async () => {
+    const { disk, clock, instance, log } = await start();
+    instance.commit(1, Buffer.from('x'));
+    log.handOver();
+    disk.holdSyncs = true;
+    await clock.pass(1_000);
+    expect(disk.heldSyncs).toBe(1);
+    const writes = disk.writes;
+    for (let i = 0; i < 10; i++) {
+      instance.commit(1, Buffer.from('y'));
+      log.handOver();
+    }
+    expect(log.unwrittenBytes).toBeGreaterThan(0);
+    await turns();
+    expect(log.unwrittenBytes).toBe(0);
+    expect(disk.writes - writes).toBe(2);
+    disk.holdSyncs = false;
+    disk.releaseSyncs();
+    await turns();
+    instance.commit(1, Buffer.from('z'));
+    log.handOver();
+    expect(log.unwrittenBytes).toBe(0);
+  });
+
+  it('ends everything when it cannot be written', async () => {
+    const { disk, clock, instance, log } = await start();
+    disk.writeError = new Error('ENOSPC: no space left on device');
+    instance.commit(1, Buffer.from('x'));
+    log.handOver();
+    expect(instance.fatal.map((error) => error.message)).toEqual(['ENOSPC: no space left on device']);
+    disk.writeError = null;
+    instance.commit(1, Buffer.from('y'));
+    log.handOver();
+    await clock.pass(5_000);
+    expect(log.unwrittenBytes).toBeGreaterThan(0);
+    expect(instance.fatal).toHaveLength(1);
+    await log.close();
+  });
+});
+
 describe('under always', () => {
   it('neither publishes nor acknowledges before the sync has returned', async () => {
     const { disk, instance, log } = await start(ALWAYS);

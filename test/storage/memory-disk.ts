@@ -114,18 +114,22 @@ export class MemoryDisk implements Disk {
   }
 
   #handle(file: Node): DiskFile {
+    const writeNow = (bytes: Uint8Array, offset: number): void => {
+      if (this.writeError) throw this.writeError;
+      this.writes++;
+      if (offset + bytes.length > file.bytes.length) {
+        const longer = Buffer.alloc(offset + bytes.length);
+        file.bytes.copy(longer);
+        file.bytes = longer;
+      }
+      file.bytes.set(bytes, offset);
+    };
     return {
       write: async (bytes, offset) => {
         await Promise.resolve();
-        if (this.writeError) throw this.writeError;
-        this.writes++;
-        if (offset + bytes.length > file.bytes.length) {
-          const longer = Buffer.alloc(offset + bytes.length);
-          file.bytes.copy(longer);
-          file.bytes = longer;
-        }
-        file.bytes.set(bytes, offset);
+        writeNow(bytes, offset);
       },
+      writeNow,
       read: (bytes, offset) => {
         const part = file.bytes.subarray(offset, offset + bytes.length);
         bytes.set(part);

@@ -84,6 +84,7 @@ export class SimulatedInstance {
     const replies = commands.map((argv) => this.#commands.run(argv));
     const seq = this.database.commit();
     if (seq > 0) this.engine.wake();
+    this.engine.log.handOver();
     return { replies, seq };
   }
 

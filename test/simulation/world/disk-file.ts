@@ -27,6 +27,11 @@ export class ProcessFile implements DiskFile {
     );
   }
 
+  writeNow(bytes: Uint8Array, offset: number): void {
+    assert(this.#open, 'a closed file is written');
+    this.#content.write(Buffer.from(bytes), offset);
+  }
+
   read(bytes: Uint8Array, offset: number): Promise<number> {
     assert(this.#open, 'a closed file is read');
     return this.#disk.delay('readMs', () => {
