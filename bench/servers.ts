@@ -6,7 +6,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { INSTANCE_NODE_FLAGS } from '../src/instance/node-flags.ts';
 
-const ROOT = process.env['BENCH_ROOT'] ?? join(import.meta.dirname, '..');
+const ROOT = join(import.meta.dirname, '..');
 const INSTANCE = join(ROOT, 'dist/src/instance/main.js');
 const START_LIMIT_MS = 20_000;
 

@@ -17,11 +17,11 @@
  * Invariant: when no snapshot is under way every record carries the current epoch.
  */
 import { writeVarint } from '../base/varint.ts';
-import { CELL_KEY_OFFSET, FLAG } from '../crdt/cell.ts';
+import { CELL, CELL_HLC, CELL_KEY_OFFSET, CELL_SEQ, FLAG } from '../crdt/cell.ts';
 import { ELEMENT_KEY_OFFSET } from '../crdt/element.ts';
 import { writeF64, writeU32 } from '../crdt/frame.ts';
 import type { VersionVector } from '../crdt/version-vector.ts';
-import { SEGMENT_MASK, SEGMENT_SHIFT } from '../memory/arena.ts';
+import { copyBytes, SEGMENT_MASK, SEGMENT_SHIFT } from '../memory/arena.ts';
 import { numberBytesMax, writeNumber } from './effects.ts';
 import { KeyRef } from './key-ref.ts';
 import type { Keyspace } from './keyspace.ts';
@@ -263,11 +263,35 @@ export class Snapshot implements PreImages {
   }
 
   #cell(cell: number): void {
+    if (this.#keyspace.attributes(cell) === 0) this.#plainCell(cell);
+    else this.#anyCell(cell);
+  }
+
+  /** Nearly every cell: one value or none, and nothing besides. */
+  #plainCell(cell: number): void {
+    const { arena } = this.#keyspace;
+    const words = arena.words[cell >>> SEGMENT_SHIFT]!;
+    const at = (cell & SEGMENT_MASK) << 1;
+    const meta = words[at + CELL.meta]!;
+    const hasValue = (meta & FLAG.register) !== 0;
+    this.#varint(hasValue ? 1 : 0);
+    if (hasValue) {
+      const floats = arena.floats[cell >>> SEGMENT_SHIFT]!;
+      const valueStart = (at << 2) + CELL_KEY_OFFSET + words[at + CELL.keyLength]!;
+      this.#varint(meta >>> 16);
+      this.#varint(floats[(at >> 1) + CELL_SEQ]!);
+      this.#float(floats[(at >> 1) + CELL_HLC]!);
+      this.#varint((meta & FLAG.persists) !== 0 ? 1 : 0);
+      this.#run(arena.bytes[cell >>> SEGMENT_SHIFT]!, valueStart, words[at + CELL.valueLength]!);
+    }
+    this.#varint(0);
+    this.#varint(0);
+  }
+
+  #anyCell(cell: number): void {
     const { cells, arena } = this.#keyspace;
-    const plain = this.#keyspace.attributes(cell) === 0;
     let count = 0;
-    if (plain) count = cells.hasRegister(cell) ? 1 : 0;
-    else cells.eachValue(cell, () => count++);
+    cells.eachValue(cell, () => count++);
     this.#varint(count);
     cells.eachValue(cell, (value) => {
       this.#varint(value.origin);
@@ -276,11 +300,6 @@ export class Snapshot implements PreImages {
       this.#varint(value.persists ? 1 : 0);
       this.#run(arena.bytes[value.address >>> SEGMENT_SHIFT]!, value.byteOffset, value.length);
     });
-    if (plain) {
-      this.#varint(0);
-      this.#varint(0);
-      return;
-    }
     count = 0;
     cells.eachCounter(cell, () => count++);
     this.#varint(count);
@@ -330,7 +349,7 @@ export class Snapshot implements PreImages {
   #run(bytes: Buffer, start: number, length: number): void {
     this.#varint(length);
     this.#reserve(length);
-    bytes.copy(this.#out, this.#at, start, start + length);
+    copyBytes(this.#out, this.#at, bytes, start, length);
     this.#at += length;
   }
 

@@ -14,3 +14,13 @@ export const HOUSEKEEPING_PERIOD_MS = 1000;
 export const COLLECT_KEYS = 5000;
 /** Buckets moved per expiry period while a table resizes and nobody writes. */
 export const RESIZE_BUCKETS = 2000;
+
+/** Longest time that a process rehearses before it opens its port, ms; and how much it does in that time at most. */
+export const WARM_UP_MS = 400;
+export const WARM_UP_TURNS = 1500;
+export const WARM_UP_CLIENTS = 8;
+/** Requests per turn of every other client; the rest send one. */
+export const WARM_UP_PIPELINE = 16;
+/** Bytes of a snapshot that are read per turn. */
+export const WARM_UP_SLICE_BYTES = 16 * 1024;
+export const WARM_UP_SEGMENT_BYTES = 32 * 1024 * 1024;

@@ -9,6 +9,7 @@ import { createRealHost } from '../host/real-host.ts';
 import { readConfig } from './instance-port.ts';
 import { Instance } from './instance.ts';
 import { createLogger } from './logger.ts';
+import { warmUp } from './warm-up.ts';
 
 const EXIT = { stopped: 0, failed: 1, badConfig: 2, portInUse: 3 } as const;
 
@@ -45,6 +46,7 @@ async function main(path: string | undefined): Promise<void> {
     log('error', `bug: ${error.stack ?? error.message}`);
     end(EXIT.failed, `bug: ${error.message}`);
   });
+  warmUp(host.clock);
   try {
     instance = await Instance.start({
       host,
