@@ -51,8 +51,10 @@ export interface Disk {
   open(path: string, mode: 'create' | 'read'): Promise<DiskFile>;
   /** null when absent. */
   readFile(path: string): Promise<Uint8Array | null>;
-  /** Atomic and durable: temporary file, fsync, rename, fsync of the directory. */
-  replaceFile(path: string, bytes: Uint8Array): Promise<void>;
+  /** Atomic and durable: temporary file, fsync, rename, fsync of the directory. The content may name the identity that the new file has. */
+  replaceFile(path: string, content: Uint8Array | ((identity: string) => Uint8Array)): Promise<void>;
+  /** Names the file itself, whatever its content: a copy that was put in its place has another identity. null when absent. */
+  identify(path: string): Promise<string | null>;
   /** Atomic and durable. */
   rename(from: string, to: string): Promise<void>;
   /** Absent is fine. */
@@ -85,6 +87,8 @@ export interface Network {
 }
 
 export interface Host {
+  /** Names the present run of the operating system: what it has taken is not lost before the next one. Empty when it cannot be told. */
+  readonly bootId: string;
   readonly clock: Clock;
   readonly random: Random;
   readonly disk: Disk;

@@ -94,16 +94,22 @@ export class RealDisk implements Disk {
     return ifPresent(fs.promises.readFile(file));
   }
 
-  async replaceFile(file: string, bytes: Uint8Array): Promise<void> {
+  async replaceFile(file: string, content: Uint8Array | ((identity: string) => Uint8Array)): Promise<void> {
     const temporary = `${file}.tmp`;
     const handle = await fs.promises.open(temporary, 'w', FILE_MODE);
     try {
+      const bytes = typeof content === 'function' ? content(identityOf(await handle.stat({ bigint: true }))) : content;
       await handle.writeFile(bytes);
       await handle.sync();
     } finally {
       await handle.close();
     }
     await this.rename(temporary, file);
+  }
+
+  async identify(file: string): Promise<string | null> {
+    const stats = await ifPresent(fs.promises.stat(file, { bigint: true }));
+    return stats && identityOf(stats);
   }
 
   async rename(from: string, to: string): Promise<void> {
@@ -116,6 +122,9 @@ export class RealDisk implements Disk {
     await ifPresent(fs.promises.unlink(file));
   }
 }
+
+/** A number alone may be given again to the next file; no two files are born with one number at one time. */
+const identityOf = ({ ino, birthtimeNs }: fs.BigIntStats): string => `${ino}:${birthtimeNs}`;
 
 async function syncDirectory(directory: string): Promise<void> {
   const handle = await fs.promises.open(directory, 'r');

@@ -1,5 +1,6 @@
 /** The machine as it is: the one place, with its neighbours in this folder, that touches the system's clock, timers and randomness. */
 import { randomFillSync } from 'node:crypto';
+import { readFileSync } from 'node:fs';
 import { performance } from 'node:perf_hooks';
 import type { Clock, Host, Random, Timer } from './host.ts';
 import { RealDisk } from './real-disk.ts';
@@ -47,7 +48,17 @@ class RealRandom implements Random {
   }
 }
 
+/** Linux has one; elsewhere the question stays open. */
+function readBootId(): string {
+  try {
+    return readFileSync('/proc/sys/kernel/random/boot_id', 'latin1').trim();
+  } catch {
+    return '';
+  }
+}
+
 export const createRealHost = (): Host => ({
+  bootId: readBootId(),
   clock: new RealClock(),
   random: new RealRandom(),
   disk: new RealDisk(),

@@ -16,7 +16,7 @@ import type { Host, Timer } from '../host/host.ts';
 import { Replication } from '../replication/replication.ts';
 import type { ReplicationLimits } from '../replication/limits.ts';
 import { EMPTY_LOG, Log, type LogPersistence } from '../storage/log.ts';
-import type { ManifestStore } from '../storage/manifest.ts';
+import { NO_PROMISE, type ManifestStore } from '../storage/manifest.ts';
 import { openManifest, recover, type DirectoryOptions, type Recovery, type SnapshotSink } from '../storage/recovery.ts';
 import { Snapshotter } from '../storage/snapshotter.ts';
 import type { InstanceConfig, InstanceStatus, LinkStatus } from './config.ts';
@@ -84,6 +84,7 @@ export class Engine {
       {
         disk: host.disk,
         clock: host.clock,
+        bootId: host.bootId,
         directory: config.dataDirectory,
         buffer: database.log,
         origins: database.origins,
@@ -235,7 +236,7 @@ export class Engine {
     const { generation } = this.#manifest.current;
     if (recovery === null) {
       const next = this.#nextGeneration(generation);
-      await this.#manifest.beginGeneration(next, { publishedAfterSync: false });
+      await this.#manifest.beginGeneration(next, NO_PROMISE);
       this.#startGeneration(next);
       return;
     }
@@ -248,10 +249,8 @@ export class Engine {
       return;
     }
     const next = this.#nextGeneration(generation);
-    const { persistence } = this.#config;
-    const publishedAfterSync = persistence.kind === 'aof' && persistence.fsync === 'always';
-    await this.#manifest.beginGeneration(next, { publishedAfterSync });
-    if (!recovery.fresh) this.#options.log('info', `new generation ${next}: the last run did not end cleanly`);
+    await this.#manifest.beginGeneration(next, this.log.promise);
+    if (!recovery.fresh) this.#options.log('info', `new generation ${next}: ${recovery.doubt}`);
     this.database.observeHlc(recovery.hlcMax);
     this.#startGeneration(next);
   }
@@ -378,6 +377,7 @@ async function recoverInto(database: Database, options: EngineOptions): Promise<
   };
   return recover({
     ...directoryOf(options),
+    bootId: options.host.bootId,
     origins: database.origins,
     target: {
       onSnapshot: merge,

@@ -12,7 +12,7 @@
  * there are no seals and no segments, and the buffer, cut at the backlog's size, is all there is.
  *
  * Invariants: floor[o] .. vector[o] of every origin stands in the retained log; nothing before `durablePosition` is ever lost; feeds see
- * nothing beyond `publishPosition`.
+ * nothing beyond `publishPosition`, so that nothing published is lost with the process.
  */
 import { assert } from '../base/assert.ts';
 import type { OriginTable, VersionVector } from '../crdt/version-vector.ts';
@@ -23,7 +23,7 @@ import * as limits from './limits.ts';
 import { locateStart, type Checkpoint, type Location } from './locate.ts';
 import { LogSealer } from './log-sealer.ts';
 import { LogWriter } from './log-writer.ts';
-import type { ManifestStore } from './manifest.ts';
+import { NO_PROMISE, type ManifestStore, type PublishPromise } from './manifest.ts';
 import { SegmentSet, type SegmentStart } from './segment-set.ts';
 
 export type LogPersistence =
@@ -56,6 +56,8 @@ export const EMPTY_LOG: LogStart = {
 export interface LogOptions {
   readonly disk: Disk;
   readonly clock: Clock;
+  /** The host's. */
+  readonly bootId: string;
   readonly directory: string;
   /** The database's; still empty. */
   readonly buffer: AppendBuffer;
@@ -98,6 +100,8 @@ export class Log {
   #flushArmed = false;
   /** More was committed while the writer was busy. */
   #writeAgain = false;
+  /** Feeds were told when not everything could be sent. */
+  #publishAgain = false;
   #state: 'open' | 'closing' | 'failed' = 'open';
   #failure: Error | null = null;
   #idleWaiters: (() => void)[] = [];
@@ -116,7 +120,7 @@ export class Log {
     }
     const logged = options.persistence.kind === 'aof';
     // A new generation makes this promise itself, together with its number: the old one must not be vouched for.
-    await options.manifest?.update({ logged, publishedAfterSync: log.#always && start.keepsGeneration });
+    await options.manifest?.update({ logged, ...(start.keepsGeneration ? log.promise : NO_PROMISE) });
     return log;
   }
 
@@ -170,9 +174,15 @@ export class Log {
     return this.#writer?.durablePosition ?? this.#buffer.end;
   }
 
-  /** Feeds may send what stands before it. */
+  /** Feeds may send what stands before it. Without a log file: all there is. */
   get publishPosition(): number {
-    return this.#always ? this.#writer!.durablePosition : this.#buffer.end;
+    return this.#always ? this.durablePosition : this.writtenPosition;
+  }
+
+  /** What `publishPosition` comes to, for the restart after a crash. */
+  get promise(): PublishPromise {
+    if (this.#writer === null) return NO_PROMISE;
+    return { publishedAfterSync: this.#always, publishedAfterWrite: this.#always ? '' : this.#options.bootId };
   }
 
   /** What a restart would find; others may forget only what this covers. With persistence disabled: what is in memory. Live: copy it. */
@@ -324,8 +334,14 @@ export class Log {
     } else {
       this.#writeGroup();
     }
-    if (!this.#always) this.onPublishable();
+    if (!this.#always) this.#publish();
   };
+
+  /** What is being written by another thread follows when it has been. */
+  #publish(): void {
+    this.#publishAgain = this.publishPosition < this.#buffer.end;
+    this.onPublishable();
+  }
 
   /** While the writer is busy the next group grows. */
   #writeGroup(): void {
@@ -349,6 +365,7 @@ export class Log {
       this.#writeAgain = false;
       if (this.#state === 'open') this.#sealAndWrite();
     }
+    if (this.#publishAgain) this.#publish();
     if (!this.#writer!.busy) this.#wakeIdleWaiters();
   }
 

@@ -1,9 +1,10 @@
 /**
  * `manifest.json`: which snapshot counts, whose data this is, and what the last run promised. Replaced as a whole, durably.
  *
- * The two flags decide whether a restarted instance may keep its generation (see recovery.ts): they describe the run that is under
- * way, and are on disk before that run publishes anything. `publishedAfterSync` becomes true only together with the generation that it
- * vouches for: `log.open` sets it when the generation goes on, `beginGeneration` when a new one begins.
+ * What a run promised decides whether a restarted instance may keep its generation (see recovery.ts): it is on disk before that run publishes
+ * anything. A promise is written only together with the generation that it vouches for: `log.open` does so when the generation goes on,
+ * `beginGeneration` when a new one begins. And the manifest knows which file it is: a copy that was put back, from a
+ * backup, vouches for nothing.
  */
 import { crc32 } from 'node:zlib';
 import { assert } from '../base/assert.ts';
@@ -24,7 +25,16 @@ export interface Manifest {
   readonly logged: boolean;
   /** Every operation of this run is on disk before anyone else sees it. */
   readonly publishedAfterSync: boolean;
+  /** During that run of the operating system (its boot id) the system has every operation of this run before anyone else sees it; empty: no such promise. */
+  readonly publishedAfterWrite: string;
+  /** Of the file that this was written to. */
+  readonly identity: string;
 }
+
+/** What a run promises about publishing. */
+export type PublishPromise = Pick<Manifest, 'publishedAfterSync' | 'publishedAfterWrite'>;
+
+export const NO_PROMISE: PublishPromise = { publishedAfterSync: false, publishedAfterWrite: '' };
 
 const isCount = (value: unknown): value is number => Number.isSafeInteger(value) && (value as number) >= 0;
 
@@ -43,6 +53,8 @@ const FIELDS: readonly (readonly [name: keyof Manifest, is: (value: unknown) => 
   ['snapshot', isSnapshot, 'a snapshot or null'],
   ['logged', (value) => typeof value === 'boolean', 'true or false'],
   ['publishedAfterSync', (value) => typeof value === 'boolean', 'true or false'],
+  ['publishedAfterWrite', (value) => typeof value === 'string', 'a string'],
+  ['identity', (value) => typeof value === 'string', 'a string'],
 ];
 
 /** The manifest with its fields in order, or what is wrong with it. */
@@ -108,18 +120,20 @@ export class ManifestStore {
   }
 
   /** A new generation: to be awaited before anything is published under it. */
-  beginGeneration(generation: number, options: { readonly publishedAfterSync: boolean }): Promise<void> {
-    return this.update({ generation, publishedAfterSync: options.publishedAfterSync });
+  beginGeneration(generation: number, promise: PublishPromise): Promise<void> {
+    return this.update({ generation, ...promise });
   }
 
   /** Resolves when the change is on disk. */
-  update(changes: Partial<Omit<Manifest, 'version'>>): Promise<void> {
+  update(changes: Partial<Omit<Manifest, 'version' | 'identity'>>): Promise<void> {
     const next = parseManifest({ ...this.#current, ...changes });
     assert(typeof next !== 'string', `a manifest is whole: ${String(next)}`);
     this.#current = next;
-    const content = `${JSON.stringify({ ...this.#current, checksum: checksum(this.#current) }, null, 2)}\n`;
-    const write = (): Promise<void> =>
-      this.#disk.replaceFile(`${this.#directory}/${MANIFEST_NAME}`, Buffer.from(content));
+    const contentFor = (identity: string): Buffer => {
+      const manifest = { ...next, identity };
+      return Buffer.from(`${JSON.stringify({ ...manifest, checksum: checksum(manifest) }, null, 2)}\n`);
+    };
+    const write = (): Promise<void> => this.#disk.replaceFile(`${this.#directory}/${MANIFEST_NAME}`, contentFor);
     this.#writing = this.#writing.then(write, write);
     return this.#writing;
   }

@@ -7,19 +7,20 @@
  * A torn tail is cut and reported. Damage in what recovery needs stops the start with the repair to type; damage in the backlog costs
  * only the backlog up to there. Everything that was read is synced before it counts: it may have come from the system's cache.
  *
- * May the instance keep its generation? Only if its log provably holds every operation it ever published: the last run logged
- * everything, and either ended cleanly or published only what was on disk (architecture: generations).
+ * May the instance keep its generation? Only if its log provably holds every operation it ever published: this is the very directory that the
+ * last run wrote, not a copy of it; that run logged everything; and it ended cleanly, or published only what was on disk, or only
+ * what the operating system had, which runs still and has all of it (architecture: generations).
  */
 import { BATCH, FRAME, FRAME_HEADER_BYTES, readF64, readU32, readU48 } from '../crdt/frame.ts';
 import { VersionVector, type OriginTable } from '../crdt/version-vector.ts';
 import { CrdbError } from '../errors.ts';
 import type { Disk } from '../host/host.ts';
-import { segmentName, segmentPosition, snapshotPosition, TEMPORARY_SUFFIX } from './file-names.ts';
+import { MANIFEST_NAME, segmentName, segmentPosition, snapshotPosition, TEMPORARY_SUFFIX } from './file-names.ts';
 import { CHECKPOINT_BYTES } from './limits.ts';
 import type { Checkpoint } from './locate.ts';
 import { readMerge } from './log-frames.ts';
 import { EMPTY_LOG, type LogStart } from './log.ts';
-import { ManifestStore, MANIFEST_VERSION, readManifest, type Manifest } from './manifest.ts';
+import { ManifestStore, MANIFEST_VERSION, NO_PROMISE, readManifest, type Manifest } from './manifest.ts';
 import { scanSegment, type SegmentScan } from './segment-scan.ts';
 import type { SegmentStart } from './segment-set.ts';
 import { readSnapshotFile } from './snapshot-file.ts';
@@ -47,6 +48,8 @@ export interface Recovery {
   readonly clean: boolean;
   /** Whether the origin of the last run may be continued; otherwise a new generation must begin. */
   readonly keepsGeneration: boolean;
+  /** Why it may not, in words; null: it may, or there was none. */
+  readonly doubt: string | null;
   /** Bytes of a torn tail that were cut. */
   readonly cutBytes: number;
   /** The highest hybrid logical clock value in the log; the snapshot's own is the loader's to observe. */
@@ -62,16 +65,28 @@ export interface DirectoryOptions {
   readonly instanceId: number;
 }
 
+/** The directory as it was found. */
+interface OpenedDirectory {
+  readonly manifest: ManifestStore;
+  readonly fresh: boolean;
+  /** It was written here, it is no copy. */
+  readonly isOriginal: boolean;
+  readonly names: readonly string[];
+}
+
 export interface RecoveryOptions extends DirectoryOptions {
+  /** The host's. */
+  readonly bootId: string;
   readonly origins: OriginTable;
   readonly target: RecoveryTarget;
 }
 
 /** Throws a CrdbError when the directory belongs to another instance, or what is needed of it is damaged or missing. */
 export async function recover(options: RecoveryOptions): Promise<Recovery> {
-  const { manifest, fresh, names } = await openDirectory(options);
-  if (!fresh) return new LogRecovery(options, manifest.current, names).run();
-  return { manifest, fresh, clean: false, keepsGeneration: false, cutBytes: 0, hlcMax: 0, log: EMPTY_LOG };
+  const opened = await openDirectory(options);
+  const { manifest, fresh } = opened;
+  if (!fresh) return new LogRecovery(options, opened).run();
+  return { manifest, fresh, clean: false, keepsGeneration: false, doubt: null, cutBytes: 0, hlcMax: 0, log: EMPTY_LOG };
 }
 
 /** Where nothing is persisted the manifest is kept all the same: it alone knows which generations there have been. */
@@ -79,14 +94,14 @@ export async function openManifest(options: DirectoryOptions): Promise<ManifestS
   return (await openDirectory(options)).manifest;
 }
 
-async function openDirectory(
-  options: DirectoryOptions,
-): Promise<{ readonly manifest: ManifestStore; readonly fresh: boolean; readonly names: readonly string[] }> {
+async function openDirectory(options: DirectoryOptions): Promise<OpenedDirectory> {
   const { disk, directory, guid, instanceId } = options;
   await disk.makeDirectory(directory);
   const names = await removeUnfinished(disk, directory);
   const manifest = await readManifest(disk, directory);
-  if (manifest === null) return { manifest: await createManifest(options, names), fresh: true, names };
+  if (manifest === null) {
+    return { manifest: await createManifest(options, names), fresh: true, isOriginal: true, names };
+  }
   if (manifest.guid !== guid || manifest.instanceId !== instanceId) {
     throw new CrdbError(
       'instance_failed',
@@ -94,7 +109,8 @@ async function openDirectory(
       { hint: 'Give this instance its own data directory.' },
     );
   }
-  return { manifest: new ManifestStore(disk, directory, manifest), fresh: false, names };
+  const isOriginal = (await disk.identify(`${directory}/${MANIFEST_NAME}`)) === manifest.identity;
+  return { manifest: new ManifestStore(disk, directory, manifest), fresh: false, isOriginal, names };
 }
 
 async function removeUnfinished(disk: Disk, directory: string): Promise<readonly string[]> {
@@ -121,7 +137,8 @@ async function createManifest(options: DirectoryOptions, names: readonly string[
     generation: 0,
     snapshot: null,
     logged: false,
-    publishedAfterSync: false,
+    ...NO_PROMISE,
+    identity: '',
   });
   await manifest.update({});
   return manifest;
@@ -130,6 +147,7 @@ async function createManifest(options: DirectoryOptions, names: readonly string[
 class LogRecovery {
   readonly #options: RecoveryOptions;
   readonly #manifest: Manifest;
+  readonly #isOriginal: boolean;
   readonly #positions: readonly number[];
   #segments: SegmentStart[] = [];
   #checkpoints: Checkpoint[] = [];
@@ -139,9 +157,10 @@ class LogRecovery {
   #cutBytes = 0;
   #endsClean = false;
 
-  constructor(options: RecoveryOptions, manifest: Manifest, names: readonly string[]) {
+  constructor(options: RecoveryOptions, { manifest, isOriginal, names }: OpenedDirectory) {
     this.#options = options;
-    this.#manifest = manifest;
+    this.#manifest = manifest.current;
+    this.#isOriginal = isOriginal;
     this.#positions = names.flatMap((name) => segmentPosition(name) ?? []).sort((a, b) => a - b);
   }
 
@@ -157,7 +176,8 @@ class LogRecovery {
     await this.#readBacklog(from);
     const endPosition = await this.#replay(from);
     const clean = manifest.logged && this.#endsClean && this.#cutBytes === 0;
-    const keepsGeneration = manifest.logged && (clean || manifest.publishedAfterSync);
+    const doubt = this.#doubt(clean);
+    const keepsGeneration = doubt === null;
     // A generation that began in the middle of a run may be in the log before it is in the manifest.
     const generation = Math.max(manifest.generation, this.#generation);
     return {
@@ -165,6 +185,7 @@ class LogRecovery {
       fresh: false,
       clean,
       keepsGeneration,
+      doubt,
       cutBytes: this.#cutBytes,
       hlcMax: this.#hlcMax,
       log: {
@@ -176,6 +197,19 @@ class LogRecovery {
         snapshotPosition: manifest.snapshot?.position ?? null,
       },
     };
+  }
+
+  /** Why the log may lack something that was published; null: it does not. */
+  #doubt(clean: boolean): string | null {
+    const { logged, publishedAfterSync, publishedAfterWrite } = this.#manifest;
+    const { bootId } = this.#options;
+    if (!this.#isOriginal) return 'the data directory is a copy of the one that was written';
+    if (!logged) return 'the last run kept no log';
+    if (clean || publishedAfterSync) return null;
+    if (bootId === '' || publishedAfterWrite !== bootId)
+      return 'the last run did not end cleanly, nor did the system since';
+    // What a process has written is whole as long as the system runs: something else has happened as well.
+    return this.#cutBytes > 0 ? 'the last run did not end cleanly, and its log is cut' : null;
   }
 
   /** Takes over the segments before `from` as far back as they are intact and contiguous; deletes the others. */

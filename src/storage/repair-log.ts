@@ -8,7 +8,7 @@ import { OriginTable } from '../crdt/version-vector.ts';
 import { CrdbError } from '../errors.ts';
 import type { Disk } from '../host/host.ts';
 import { droppedName, segmentName, segmentPosition } from './file-names.ts';
-import { ManifestStore, readManifest, type Manifest } from './manifest.ts';
+import { ManifestStore, NO_PROMISE, readManifest, type Manifest } from './manifest.ts';
 import { framesOf, scanSegment } from './segment-scan.ts';
 
 export interface RepairPlan {
@@ -104,7 +104,7 @@ async function makePlan(
 export async function applyRepair(disk: Disk, directory: string, plan: RepairPlan): Promise<void> {
   const manifest = await requireManifest(disk, directory);
   // First of all: what is left of the log must not be taken for everything that was published.
-  await new ManifestStore(disk, directory, manifest).update({ logged: false, publishedAfterSync: false });
+  await new ManifestStore(disk, directory, manifest).update({ logged: false, ...NO_PROMISE });
   // From the newest to the oldest, so that an interrupted repair leaves the same damage, only smaller.
   for (const { file } of [...plan.dropped].reverse()) {
     await disk.rename(`${directory}/${file}`, `${directory}/${droppedName(file, plan.position)}`);

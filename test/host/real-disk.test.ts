@@ -1,4 +1,5 @@
 import { afterEach, beforeEach, describe, expect, it } from '@jest/globals';
+import { execFileSync } from 'node:child_process';
 import fs from 'node:fs/promises';
 import os from 'node:os';
 import path from 'node:path';
@@ -40,6 +41,21 @@ describe('the real disk', () => {
     await disk.replaceFile(`${directory}/a`, Buffer.from('second'));
     expect(Buffer.from((await disk.readFile(`${directory}/a`))!).toString()).toBe('second');
     expect(await disk.list(directory)).toEqual(['a']);
+  });
+
+  it('tells a file from its copy, though everything about them is the same', async () => {
+    let told = '';
+    await disk.replaceFile(`${directory}/a`, (identity) => Buffer.from((told = identity)));
+    expect(await disk.identify(`${directory}/a`)).toBe(told);
+    await disk.rename(`${directory}/a`, `${directory}/moved`);
+    expect(await disk.identify(`${directory}/moved`)).toBe(told);
+    execFileSync('cp', ['-a', `${directory}/moved`, `${directory}/a`]);
+    expect(await disk.identify(`${directory}/a`)).not.toBe(told);
+    // As a backup tool does it: the old file goes, its number is free for the new one.
+    await disk.remove(`${directory}/moved`);
+    execFileSync('cp', ['-a', `${directory}/a`, `${directory}/moved`]);
+    expect(await disk.identify(`${directory}/moved`)).not.toBe(told);
+    expect(await disk.identify(`${directory}/absent`)).toBeNull();
   });
 
   it('takes absence for an answer where that is no error, and rejects where it is', async () => {

@@ -5,6 +5,7 @@ import type { Clock, Disk, Timer } from '../../src/host/host.ts';
 import { AppendBuffer } from '../../src/memory/append-buffer.ts';
 import { Log, type LogOptions, type LogPersistence } from '../../src/storage/log.ts';
 import { recover, type Recovery } from '../../src/storage/recovery.ts';
+import { MemoryDisk } from './memory-disk.ts';
 
 export const DIRECTORY = '/data';
 export const GUID = 'guid-1';
@@ -123,8 +124,10 @@ export class ToyInstance {
         },
       };
     };
+    const bootId = disk instanceof MemoryDisk ? disk.bootId : '';
     const recovery = await recover({
       disk,
+      bootId,
       directory: this.#directory,
       origins: this.origins,
       guid: GUID,
@@ -148,6 +151,7 @@ export class ToyInstance {
         ...options,
         disk,
         clock,
+        bootId,
         directory: this.#directory,
         buffer: this.buffer,
         origins: this.origins,
@@ -162,9 +166,7 @@ export class ToyInstance {
     );
     this.log = log;
     if (!recovery.keepsGeneration && options.beginsGeneration !== false) {
-      const publishedAfterSync = options.persistence?.kind === 'aof' && options.persistence.fsync === 'always';
-      const generation = recovery.manifest.current.generation + 1;
-      await recovery.manifest.beginGeneration(generation, { publishedAfterSync });
+      await recovery.manifest.beginGeneration(recovery.manifest.current.generation + 1, log.promise);
     }
     return { log, recovery };
   }

@@ -5,13 +5,20 @@
 import type { Disk, DiskFile } from '../../src/host/host.ts';
 
 class Node {
+  readonly identity: string;
   bytes: Buffer = Buffer.alloc(0);
   synced: Buffer = Buffer.alloc(0);
   nameIsDurable = false;
+
+  constructor(identity: string) {
+    this.identity = identity;
+  }
 }
 
 export class MemoryDisk implements Disk {
   #files = new Map<string, Node>();
+  /** Of the machine that it is in. */
+  bootId = 'boot 1';
   /** Every write fails with it. */
   writeError: Error | null = null;
   syncError: Error | null = null;
@@ -20,6 +27,7 @@ export class MemoryDisk implements Disk {
   writes = 0;
   syncs = 0;
   #held: (() => void)[] = [];
+  #filesMade = 0;
 
   get heldSyncs(): number {
     return this.#held.length;
@@ -35,19 +43,31 @@ export class MemoryDisk implements Disk {
    */
   afterCrash(keep: (unsyncedBytes: number) => number = () => 0): MemoryDisk {
     const survivor = new MemoryDisk();
+    survivor.bootId = `${this.bootId}, again`;
     for (const [path, file] of this.#files) {
       if (!file.nameIsDurable) continue;
       const unsynced = Math.max(0, file.bytes.length - file.synced.length);
       const kept = file.synced.length + Math.min(unsynced, keep(unsynced));
-      survivor.put(path, Buffer.concat([file.synced, file.bytes.subarray(file.synced.length, kept)]));
+      const content = Buffer.concat([file.synced, file.bytes.subarray(file.synced.length, kept)]);
+      survivor.#put(path, content, file.identity);
     }
+    survivor.#filesMade = this.#filesMade;
     return survivor;
   }
 
   /** A copy of everything as it is now, for trying several ends of one story. */
   clone(): MemoryDisk {
     const copy = new MemoryDisk();
-    for (const [path, file] of this.#files) copy.put(path, file.bytes);
+    copy.bootId = this.bootId;
+    for (const [path, file] of this.#files) copy.#put(path, file.bytes, file.identity);
+    copy.#filesMade = this.#filesMade;
+    return copy;
+  }
+
+  /** What a copy of the directory elsewhere has: other files of the same content. */
+  backup(): MemoryDisk {
+    const copy = new MemoryDisk();
+    for (const [path, file] of this.#files) copy.#put(path, file.bytes, `copy of ${file.identity}`);
     return copy;
   }
 
@@ -58,7 +78,15 @@ export class MemoryDisk implements Disk {
   }
 
   put(path: string, bytes: Uint8Array): void {
-    const file = new Node();
+    this.#put(path, bytes, this.#newIdentity());
+  }
+
+  #newIdentity(): string {
+    return `file ${++this.#filesMade}`;
+  }
+
+  #put(path: string, bytes: Uint8Array, identity: string): void {
+    const file = new Node(identity);
     file.bytes = Buffer.from(bytes);
     file.synced = Buffer.from(bytes);
     file.nameIsDurable = true;
@@ -84,7 +112,7 @@ export class MemoryDisk implements Disk {
   open(path: string, mode: 'create' | 'read'): Promise<DiskFile> {
     let file = this.#files.get(path);
     if (!file && mode === 'read') return Promise.reject(new Error(`ENOENT: no such file, ${path}`));
-    if (!file) this.#files.set(path, (file = new Node()));
+    if (!file) this.#files.set(path, (file = new Node(this.#newIdentity())));
     return Promise.resolve(this.#handle(file));
   }
 
@@ -93,10 +121,15 @@ export class MemoryDisk implements Disk {
     return Promise.resolve(file ? Buffer.from(file.bytes) : null);
   }
 
-  async replaceFile(path: string, bytes: Uint8Array): Promise<void> {
+  async replaceFile(path: string, content: Uint8Array | ((identity: string) => Uint8Array)): Promise<void> {
     if (this.writeError) throw this.writeError;
-    this.put(path, bytes);
+    const identity = this.#newIdentity();
+    this.#put(path, typeof content === 'function' ? content(identity) : content, identity);
     await Promise.resolve();
+  }
+
+  identify(path: string): Promise<string | null> {
+    return Promise.resolve(this.#files.get(path)?.identity ?? null);
   }
 
   rename(from: string, to: string): Promise<void> {

@@ -81,6 +81,7 @@ describe('recovery', () => {
     expect(unsynced).toBeGreaterThan(100);
     for (let kept = 0; kept < unsynced; kept++) {
       const copy = disk.clone();
+      copy.bootId = 'after a power failure';
       copy.put(newest(disk), disk.bytesOf(newest(disk)).subarray(0, intact + kept));
       const { toy, log, recovery } = await restart(copy);
       expect(toy.recovered).toEqual(frames);
@@ -207,6 +208,42 @@ describe('recovery', () => {
     expect((await restart(fifth, ALWAYS)).recovery).toMatchObject({ clean: false, keepsGeneration: false });
   });
 
+  it('keeps the generation of a killed process while the system that has its writes is running', async () => {
+    const disk = new MemoryDisk();
+    const frames: Buffer[] = [];
+    await run(disk, {}, async (toy) => {
+      frames.push(toy.commit(1, Buffer.from('x')));
+      toy.log!.handOver();
+      await turns();
+    });
+    const killed = await restart(disk.clone());
+    expect(killed.toy.recovered).toEqual(frames);
+    expect(killed.recovery).toMatchObject({ clean: false, keepsGeneration: true, doubt: null });
+    // A process cannot do that.
+    const cut = disk.clone();
+    cut.put(newest(cut), Buffer.concat([cut.bytesOf(newest(cut)), Buffer.from('torn')]));
+    expect((await restart(cut)).recovery.doubt).toBe('the last run did not end cleanly, and its log is cut');
+    const survivor = disk.afterCrash((bytes) => bytes);
+    const crashed = await restart(survivor, { beginsGeneration: false });
+    expect(crashed.toy.recovered).toEqual(frames);
+    expect(crashed.recovery.doubt).toBe('the last run did not end cleanly, nor did the system since');
+    // Killed before its new generation was in the manifest: it vouches for neither.
+    expect((await restart(survivor)).recovery.keepsGeneration).toBe(false);
+    expect((await restart(survivor)).recovery.keepsGeneration).toBe(true);
+  });
+
+  it.each([ALWAYS, {}])('takes the directory for a copy when a backup was put in its place', async (options) => {
+    const disk = new MemoryDisk();
+    await run(disk, options, (toy) => toy.log!.close());
+    expect((await restart(disk.clone(), options)).recovery.keepsGeneration).toBe(true);
+    const backup = disk.backup();
+    const { recovery, log } = await restart(backup, options);
+    expect(recovery).toMatchObject({ clean: true, keepsGeneration: false });
+    expect(recovery.doubt).toBe('the data directory is a copy of the one that was written');
+    await log.close();
+    expect((await restart(backup, options)).recovery.keepsGeneration).toBe(true);
+  });
+
   it('knows a generation that reached the log before the manifest', async () => {
     const disk = new MemoryDisk();
     await run(disk, ALWAYS, async (toy) => {
@@ -255,6 +292,7 @@ describe('recovery', () => {
       import('../../src/storage/recovery.ts').then(({ recover }) =>
         recover({
           disk,
+          bootId: disk.bootId,
           directory: DIRECTORY,
           origins: other.origins,
           guid: 'guid-2',

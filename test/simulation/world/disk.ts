@@ -38,6 +38,7 @@ export class SimulatedDisk {
   /** Removed, and not yet durably so. */
   readonly #removed = new Map<string, FileContent>();
   readonly #inFlight = new Set<InFlight>();
+  #filesMade = 0;
 
   constructor(world: SimulatedWorld, name: string) {
     this.#world = world;
@@ -72,6 +73,22 @@ export class SimulatedDisk {
     }
   }
 
+  /** What a backup of the stopped machine has. */
+  backUp(): DiskBackup {
+    return new Map([...this.#files].map(([path, file]) => [path, file.read(0, Infinity)]));
+  }
+
+  /** The backup is put in the place of what is there: other files, of the same content. */
+  restore(backup: DiskBackup): void {
+    this.#files.clear();
+    this.#removed.clear();
+    for (const [path, bytes] of backup) {
+      const file = this.create(path);
+      file.write(bytes, 0);
+      file.sync();
+    }
+  }
+
   /** The process died: operations that were under way happened or not. */
   dropInFlight(): void {
     this.#settleInFlight();
@@ -97,8 +114,12 @@ export class SimulatedDisk {
     return this.#files.get(path) ?? null;
   }
 
+  newFile(): FileContent {
+    return new FileContent(`file ${++this.#filesMade}`);
+  }
+
   create(path: string): FileContent {
-    const file = new FileContent();
+    const file = this.newFile();
     this.#files.set(path, file);
     return file;
   }
@@ -112,10 +133,7 @@ export class SimulatedDisk {
     return [...names].sort();
   }
 
-  replace(path: string, bytes: Uint8Array): void {
-    const file = new FileContent();
-    file.write(bytes, 0);
-    file.sync();
+  replace(path: string, file: FileContent): void {
     this.#files.set(path, file);
     this.#directorySynced(path);
   }
@@ -177,6 +195,8 @@ export class SimulatedDisk {
   }
 }
 
+export type DiskBackup = ReadonlyMap<string, Buffer>;
+
 interface InFlight {
   readonly half: ((random: SeededRandom) => void) | null;
   readonly whole: () => unknown;
@@ -219,9 +239,15 @@ export class ProcessDisk implements Disk {
     return this.delay('readMs', () => this.#disk.get(path)?.read(0, Infinity) ?? null);
   }
 
-  replaceFile(path: string, bytes: Uint8Array): Promise<void> {
-    const copy = Buffer.from(bytes);
-    return this.delay('syncMs', () => this.#disk.replace(path, copy));
+  replaceFile(path: string, content: Uint8Array | ((identity: string) => Uint8Array)): Promise<void> {
+    const file = this.#disk.newFile();
+    file.write(typeof content === 'function' ? content(file.identity) : content, 0);
+    file.sync();
+    return this.delay('syncMs', () => this.#disk.replace(path, file));
+  }
+
+  identify(path: string): Promise<string | null> {
+    return this.delay('readMs', () => this.#disk.get(path)?.identity ?? null);
   }
 
   rename(from: string, to: string): Promise<void> {

@@ -46,12 +46,18 @@ class Content {
 }
 
 export class FileContent {
+  /** Of the file, whatever its content. */
+  readonly identity: string;
   /** Whether the name survives a power failure. */
   nameDurable = false;
   #current = new Content();
   readonly #durable = new Content();
   #changes: Change[] = [];
   #synced = 0;
+
+  constructor(identity: string) {
+    this.identity = identity;
+  }
 
   get length(): number {
     return this.#current.length;

@@ -32,6 +32,7 @@ export class Machine {
   readonly #world: SimulatedWorld;
   #process: { readonly host: SimulatedHost; readonly end: (reset: 'quick' | 'silent') => void } | null = null;
   #starts = 0;
+  #boots = 1;
 
   constructor(world: SimulatedWorld, name: string, clock: { readonly offsetMs: number; readonly drift: number }) {
     this.#world = world;
@@ -53,6 +54,7 @@ export class Machine {
     const network = this.#world.network.attach(this.name);
     let alive = true;
     const host: SimulatedHost = {
+      bootId: `boot ${this.#boots}`,
       clock,
       random,
       disk,
@@ -91,6 +93,7 @@ export class Machine {
     this.#world.note(4, () => `${this.name}: power lost`);
     this.#end('silent');
     this.disk.crash();
+    this.#boots++;
   }
 
   #end(reset: 'quick' | 'silent'): void {
