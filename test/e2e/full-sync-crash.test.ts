@@ -59,7 +59,11 @@ describe('a full sync in whose middle a process is killed', () => {
     await outrunBacklog();
     // Not awaited: it may be over before the command returns.
     const resuming = database.home.run(['sync', 'resume', 'orders']);
-    await eventually('a full sync is under way', isInFullSync);
+    await eventually('a full sync is under way', isInFullSync).catch(async (error: Error) => {
+      const { exitCode, stderr } = await resuming;
+      const { links } = await database.status(1);
+      throw new Error(`${error.message}; resume: ${exitCode} ${stderr}; links: ${JSON.stringify(links)}`);
+    });
     await database.killInstance(killed);
     await resuming;
     await database.converged();
