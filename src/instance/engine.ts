@@ -270,7 +270,10 @@ export class Engine {
     this.log.wake();
   }
 
-  /** Later than every generation of this instance that anything here has heard of. */
+  /**
+   * Later than every generation of this instance that anything here has heard of. Where files are a copy there may have been others since, and the clock
+   * may have gone back to one of them: chance keeps away from those.
+   */
   #nextGeneration(after: number): number {
     const { origins, self } = this.database;
     let latest = Math.max(after, self.generation);
@@ -278,7 +281,8 @@ export class Engine {
       const origin = origins.at(i);
       if (origin.instance === self.instance) latest = Math.max(latest, origin.generation);
     }
-    return Math.max(Math.floor(this.#host.clock.nowMs() / 1000), latest + 1);
+    const distance = this.#manifest.isCopy ? this.#host.random.uint32() & 0xffff : 0;
+    return Math.max(Math.floor(this.#host.clock.nowMs() / 1000), latest + 1) + distance;
   }
 
   // ---------------------------------------------------------------- housekeeping

@@ -108,11 +108,14 @@ export class ManifestStore {
   readonly #directory: string;
   #current: Manifest;
   #writing: Promise<void> = Promise.resolve();
+  /** What was found is a copy, of a backup say: there may have been later generations. */
+  readonly isCopy: boolean;
 
-  constructor(disk: Disk, directory: string, current: Manifest) {
+  constructor(disk: Disk, directory: string, current: Manifest, isCopy = false) {
     this.#disk = disk;
     this.#directory = directory;
     this.#current = current;
+    this.isCopy = isCopy;
   }
 
   get current(): Manifest {

@@ -69,8 +69,6 @@ export interface DirectoryOptions {
 interface OpenedDirectory {
   readonly manifest: ManifestStore;
   readonly fresh: boolean;
-  /** It was written here, it is no copy. */
-  readonly isOriginal: boolean;
   readonly names: readonly string[];
 }
 
@@ -100,7 +98,7 @@ async function openDirectory(options: DirectoryOptions): Promise<OpenedDirectory
   const names = await removeUnfinished(disk, directory);
   const manifest = await readManifest(disk, directory);
   if (manifest === null) {
-    return { manifest: await createManifest(options, names), fresh: true, isOriginal: true, names };
+    return { manifest: await createManifest(options, names), fresh: true, names };
   }
   if (manifest.guid !== guid || manifest.instanceId !== instanceId) {
     throw new CrdbError(
@@ -109,8 +107,8 @@ async function openDirectory(options: DirectoryOptions): Promise<OpenedDirectory
       { hint: 'Give this instance its own data directory.' },
     );
   }
-  const isOriginal = (await disk.identify(`${directory}/${MANIFEST_NAME}`)) === manifest.identity;
-  return { manifest: new ManifestStore(disk, directory, manifest), fresh: false, isOriginal, names };
+  const isCopy = (await disk.identify(`${directory}/${MANIFEST_NAME}`)) !== manifest.identity;
+  return { manifest: new ManifestStore(disk, directory, manifest, isCopy), fresh: false, names };
 }
 
 async function removeUnfinished(disk: Disk, directory: string): Promise<readonly string[]> {
@@ -147,7 +145,7 @@ async function createManifest(options: DirectoryOptions, names: readonly string[
 class LogRecovery {
   readonly #options: RecoveryOptions;
   readonly #manifest: Manifest;
-  readonly #isOriginal: boolean;
+  readonly #isCopy: boolean;
   readonly #positions: readonly number[];
   #segments: SegmentStart[] = [];
   #checkpoints: Checkpoint[] = [];
@@ -157,10 +155,10 @@ class LogRecovery {
   #cutBytes = 0;
   #endsClean = false;
 
-  constructor(options: RecoveryOptions, { manifest, isOriginal, names }: OpenedDirectory) {
+  constructor(options: RecoveryOptions, { manifest, names }: OpenedDirectory) {
     this.#options = options;
     this.#manifest = manifest.current;
-    this.#isOriginal = isOriginal;
+    this.#isCopy = manifest.isCopy;
     this.#positions = names.flatMap((name) => segmentPosition(name) ?? []).sort((a, b) => a - b);
   }
 
@@ -181,7 +179,7 @@ class LogRecovery {
     // A generation that began in the middle of a run may be in the log before it is in the manifest.
     const generation = Math.max(manifest.generation, this.#generation);
     return {
-      manifest: new ManifestStore(disk, directory, { ...manifest, generation }),
+      manifest: new ManifestStore(disk, directory, { ...manifest, generation }, this.#isCopy),
       fresh: false,
       clean,
       keepsGeneration,
@@ -203,7 +201,7 @@ class LogRecovery {
   #doubt(clean: boolean): string | null {
     const { logged, publishedAfterSync, publishedAfterWrite } = this.#manifest;
     const { bootId } = this.#options;
-    if (!this.#isOriginal) return 'the data directory is a copy of the one that was written';
+    if (this.#isCopy) return 'the data directory is a copy of the one that was written';
     if (!logged) return 'the last run kept no log';
     if (clean || publishedAfterSync) return null;
     if (bootId === '' || publishedAfterWrite !== bootId)

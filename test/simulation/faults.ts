@@ -16,12 +16,16 @@ export interface FaultOptions {
   readonly everyMs: number;
   /** Whether this instance may lose all that it has not made durable. */
   readonly mayCrash: (node: SimulatedNode) => boolean;
+  /** Whether all that it has, or comes back with, is safe with another one. */
+  readonly mayForget: (node: SimulatedNode) => boolean;
 }
 
 const DOWN_MS_MEAN = 6000;
 const CUT_MS_MEAN = 8000;
 /** Less than the second after which a generation is named. */
 const DOWN_MS_MIN = 100;
+/** That an instance which is started comes back from a backup. */
+const RESTORE_CHANCE = 0.3;
 
 export class Faults {
   readonly #options: FaultOptions;
@@ -107,10 +111,12 @@ export class Faults {
   }
 
   #startLater(node: SimulatedNode): void {
-    const delayMs = DOWN_MS_MIN + this.#options.random.exponential(DOWN_MS_MEAN);
+    const { random, mayForget } = this.#options;
+    const delayMs = DOWN_MS_MIN + random.exponential(DOWN_MS_MEAN);
     this.#later(delayMs, () => {
-      if (node.state === 'stopping') this.#startLater(node);
-      else node.start();
+      if (node.state === 'stopping') return this.#startLater(node);
+      if (node.mayRestore && random.chance(RESTORE_CHANCE) && mayForget(node)) node.restore();
+      node.start();
     });
   }
 

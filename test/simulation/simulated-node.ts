@@ -8,6 +8,7 @@
 import { vectorOf, DatabaseWatcher, InvariantError, type Chronicle } from './chronicle.ts';
 import { originName, type Context, type OriginName } from './batch-decoder.ts';
 import { machineName, SimulatedInstance, type InstanceSettings } from './instance/simulated-instance.ts';
+import type { DiskBackup } from './world/disk.ts';
 import type { Machine } from './world/machine.ts';
 import type { SimulatedWorld } from './world/world.ts';
 
@@ -35,6 +36,8 @@ export class SimulatedNode {
   readonly #options: NodeOptions;
   #starts = 0;
   #cleanStop = false;
+  /** Of its first clean stop since the last restore: so it is old as a rule. */
+  #backup: { readonly files: DiskBackup; readonly vector: Context } | null = null;
 
   constructor(options: NodeOptions) {
     this.#options = options;
@@ -79,9 +82,30 @@ export class SimulatedNode {
         this.#cleanStop = this.#options.settings.persistence.kind !== 'disabled';
         this.#end();
         this.machine.stop();
+        this.#backup ??= { files: this.machine.disk.backUp(), vector: this.vector };
       },
       (error: Error) => this.#options.world.fail(error),
     );
+  }
+
+  /** It is down, and there is something to go back to. */
+  get mayRestore(): boolean {
+    return this.state === 'down' && this.#backup !== null;
+  }
+
+  /** What an earlier clean stop had left is put in the place of its files. */
+  restore(): void {
+    if (this.state !== 'down' || this.#backup === null) return;
+    const { files, vector } = this.#backup;
+    this.#options.world.note(
+      103,
+      () => `${machineName(this.id)}: a backup is put back, with ${describeVector(vector)}`,
+    );
+    this.machine.disk.restore(files);
+    this.vector = vector;
+    this.durable = vector;
+    this.#cleanStop = false;
+    this.#backup = null;
   }
 
   crash(how: 'kill' | 'lose-current'): void {

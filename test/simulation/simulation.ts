@@ -86,6 +86,7 @@ export class Simulation {
       nodes: this.#nodes,
       everyMs: faultEveryMs,
       mayCrash: (node) => this.#mayCrash(node),
+      mayForget: (node) => this.#mayForget(node),
     });
   }
 
@@ -220,6 +221,18 @@ export class Simulation {
     if (persistence.kind === 'aof') return true;
     if (persistence.kind === 'snapshot' && covers(node.durable)) return true;
     return this.#nodes.some((other) => other !== node && other.state === 'ready' && covers(other.vector));
+  }
+
+  /** Another instance has all of it on its disk. */
+  #mayForget(node: SimulatedNode): boolean {
+    const covers = (vector: Context, other: Context): boolean =>
+      [...other].every(([origin, seq]) => (vector.get(origin) ?? 0) >= seq);
+    return this.#nodes.some((other) => {
+      const { persistence } = this.profile.instances.find(({ id }) => id === other.id)!;
+      if (other === node || other.state !== 'ready' || persistence.kind !== 'aof') return false;
+      other.watch();
+      return covers(other.durable, node.vector) && covers(other.durable, this.#oracle.vector);
+    });
   }
 
   // ---------------------------------------------------------------- checks
