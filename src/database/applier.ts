@@ -67,7 +67,10 @@ export class Applier implements EffectHandler {
     this.#clock.observe(hlc);
     this.#mutator.enter(origin, seq, hlc, context);
     this.#bytes = bytes;
+    const { typeConflicts } = this.#keyspace;
+    typeConflicts.begin();
     this.#reader.read(bytes, at, end, this);
+    typeConflicts.end(this.#keyspace);
     this.#vector.set(origin, seq);
     return 'applied';
   }

@@ -104,6 +104,7 @@ export class Mutator {
     else if (ks.preImages !== null) ks.preImages.key(ref.record);
     ks.cells.applyIncrement(ref.record, this.origin, frame, n, total);
     if ((ks.cells.flags(ref.record) & FLAG.visible) === 0) ks.settle(ref);
+    else if (ref.type !== TYPE.string) ks.noteTypes(ref);
     this.#touch(ref);
   }
 
@@ -313,7 +314,10 @@ export class Mutator {
   #settleAfterGrowth(ref: KeyRef, grown: Type, isSeen = true): void {
     const ks = this.#keyspace;
     if ((ks.cells.flags(ref.record) & FLAG.visible) === 0) ks.settle(ref);
-    else if (ref.type !== grown) ref.type = ks.typeOf(ref.record);
+    else if (ref.type !== grown) {
+      ref.type = ks.typeOf(ref.record);
+      ks.noteTypes(ref);
+    }
     if (isSeen) this.#touch(ref);
   }
 
