@@ -130,8 +130,8 @@ export class Applier implements EffectHandler {
     this.#mutator.remove(this.#ref, cuts, fields, this.#bytes);
   }
 
-  add(frame: number, n: number, total: ExactNumber): void {
-    this.#mutator.add(this.#ref, frame, n, total);
+  add(frame: number, n: number, total: ExactNumber, isDecimal: boolean): void {
+    this.#mutator.add(this.#ref, frame, n, total, isDecimal);
   }
 
   expire(expiryMs: number): void {
@@ -154,8 +154,8 @@ export class Applier implements EffectHandler {
     this.#mutator.removeField(this.#ref, this.#bytes, field.start, field.length, cuts);
   }
 
-  addField(field: Range, frame: number, n: number, total: ExactNumber): void {
-    this.#mutator.addField(this.#ref, this.#bytes, field.start, field.length, frame, n, total);
+  addField(field: Range, frame: number, n: number, total: ExactNumber, isDecimal: boolean): void {
+    this.#mutator.addField(this.#ref, this.#bytes, field.start, field.length, frame, n, total, isDecimal);
   }
 
   expireField(field: Range, expiryMs: number): void {

@@ -147,7 +147,7 @@ export class Keyspace {
 
   /**
    * The cell's visible number: its register (0 if absent) plus what was added. null: the register is not a number. A sum of 64-bit integers
-   * stops at their bounds; INCRBYFLOAT brings decimals and larger numbers, and those have none.
+   * stops at their bounds; there are none where INCRBYFLOAT has added to it, or the register is beyond them itself.
    */
   readNumber(cell: number): ExactNumber | null {
     let base: ExactNumber | null = 0;
@@ -161,7 +161,7 @@ export class Keyspace {
     }
     if (this.attributes(cell) === 0) return base;
     const sum = roundDecimals(addExact(base, this.cells.counterSum(cell)));
-    if (fitsInt64(sum) || !fitsInt64(base) || !this.cells.countersFitInt64(cell)) return sum;
+    if (fitsInt64(sum) || !fitsInt64(base) || this.cells.hasDecimals(cell)) return sum;
     return clampInt64(sum);
   }
 
