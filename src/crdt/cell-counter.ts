@@ -8,12 +8,15 @@
  * so two concurrent resets do not cancel twice. What counts is total - cutTotal, summed over the origins. Only the origin itself begins a new
  * frame, and only when the old one is cut whole: by causal delivery everyone has seen that cut before.
  *
+ * Integers stop at the bounds of 64 bits, what INCRBYFLOAT makes does not; so a frame that INCRBYFLOAT has added to is marked as *decimal*. The
+ * mark belongs to the total: every later increment of the frame carries it, two states join by the higher n, and it ends with the frame.
+ *
  * Invariant: cutN <= n; an entry with cutN = n contributes nothing and is kept until its reset is stable.
  */
 import { SEGMENT_MASK, SEGMENT_SHIFT } from '../memory/arena.ts';
 import { TAG, type Dot } from './cell-record.ts';
 import { CellRegisters } from './cell-register.ts';
-import { addExact, fitsInt64, formatExact, parseExact, subtractExact, type ExactNumber } from './exact-number.ts';
+import { addExact, formatExact, parseExact, subtractExact, type ExactNumber } from './exact-number.ts';
 import type { VersionVector } from './version-vector.ts';
 
 const COUNTER_BYTES = 64;
@@ -23,6 +26,8 @@ const COUNTER_CUT_ORIGIN = 14;
 /** Flags of a COUNTER: the float holds the address of a text instead of a number. */
 const TOTAL_IS_TEXT = 1;
 const CUT_IS_TEXT = 2;
+/** INCRBYFLOAT has added to the frame. */
+const IS_DECIMAL = 4;
 
 /** What a reset observed of one origin's counter. */
 export interface CounterCut {
@@ -34,6 +39,7 @@ export interface CounterCut {
 }
 
 export interface CounterEntry extends CounterCut {
+  readonly isDecimal: boolean;
   readonly cutN: number;
   readonly cutTotal: ExactNumber;
   /** The dot of the reset that raised the cut last; seq 0: never cut. */
@@ -61,38 +67,46 @@ export class CellCounters extends CellRegisters {
     return sum;
   }
 
-  /** Whether what each origin added is a 64-bit integer. */
-  countersFitInt64(record: number): boolean {
+  /** Whether any frame that counts is marked as decimal. */
+  hasDecimals(record: number): boolean {
     for (let a = this.attribute(record, TAG.counter); a !== 0; a = this.nextAttribute(a, TAG.counter)) {
-      if (!fitsInt64(subtractExact(this.#total(a), this.#cutTotal(a)))) return false;
+      if (this.#isDecimal(a) && this.float(a, COUNTER.n) > this.float(a, COUNTER.cutN)) return true;
     }
-    return true;
+    return false;
   }
 
   /**
-   * What the next increment of that origin says: the frame and n to name, and the total so far. A frame that is cut whole, and was begun by
+   * What the next increment of that origin says: the frame and n to name, the total and the mark so far. A frame that is cut whole, and was begun by
    * an earlier batch, is followed by a new one: `seq`, the batch being written.
    */
   nextIncrement(
     record: number,
     origin: number,
     seq: number,
-  ): { readonly frame: number; readonly n: number; readonly total: ExactNumber } {
+  ): { readonly frame: number; readonly n: number; readonly total: ExactNumber; readonly isDecimal: boolean } {
     const a = record === 0 ? 0 : this.#counterOf(record, origin);
-    if (a === 0) return { frame: seq, n: 1, total: 0 };
+    if (a === 0) return { frame: seq, n: 1, total: 0, isDecimal: false };
     const frame = this.float(a, COUNTER.frame);
     const n = this.float(a, COUNTER.n);
-    if (n === this.float(a, COUNTER.cutN) && frame < seq) return { frame: seq, n: 1, total: 0 };
-    return { frame, n: n + 1, total: this.#total(a) };
+    if (n === this.float(a, COUNTER.cutN) && frame < seq) return { frame: seq, n: 1, total: 0, isDecimal: false };
+    return { frame, n: n + 1, total: this.#total(a), isDecimal: this.#isDecimal(a) };
   }
 
-  applyIncrement(record: number, origin: number, frame: number, n: number, total: ExactNumber): void {
+  applyIncrement(
+    record: number,
+    origin: number,
+    frame: number,
+    n: number,
+    total: ExactNumber,
+    isDecimal: boolean,
+  ): void {
     let a = this.#counterOf(record, origin);
     if (a === 0) a = this.#addCounter(record, origin, frame);
     else if (this.float(a, COUNTER.frame) < frame) this.#resetCounter(a, frame);
     else if (this.float(a, COUNTER.frame) > frame || this.float(a, COUNTER.n) >= n) return;
     this.setFloat(a, COUNTER.n, n);
     this.#setNumber(a, COUNTER.total, TOTAL_IS_TEXT, total);
+    if (isDecimal) this.setWord(a, 1, this.word(a, 1) | (IS_DECIMAL << 8));
   }
 
   /** What a reset issued now observes. Entries that are cut whole already are left out. */
@@ -124,6 +138,7 @@ export class CellCounters extends CellRegisters {
         frame: this.float(a, COUNTER.frame),
         n: this.float(a, COUNTER.n),
         total: this.#total(a),
+        isDecimal: this.#isDecimal(a),
         cutN: this.float(a, COUNTER.cutN),
         cutTotal: this.#cutTotal(a),
         cutOrigin: this.word(a, COUNTER_CUT_ORIGIN),
@@ -134,7 +149,7 @@ export class CellCounters extends CellRegisters {
 
   /** Joins another instance's entry into this cell: the later frame; within one frame the higher n and the higher cut. */
   mergeCounter(record: number, entry: CounterEntry): void {
-    this.applyIncrement(record, entry.origin, entry.frame, entry.n, entry.total);
+    this.applyIncrement(record, entry.origin, entry.frame, entry.n, entry.total, entry.isDecimal);
     if (entry.cutN === 0) return;
     this.applyCut(
       record,
@@ -200,6 +215,10 @@ export class CellCounters extends CellRegisters {
     floats.fill(0, at + COUNTER.n, at + 8);
     floats[at + COUNTER.frame] = frame;
     this.setWord(a, 1, this.word(a, 1) & 0xffff00ff);
+  }
+
+  #isDecimal(a: number): boolean {
+    return ((this.word(a, 1) >>> 8) & IS_DECIMAL) !== 0;
   }
 
   #total(a: number): ExactNumber {

@@ -30,6 +30,8 @@ export const FLAG = {
   visible: 16,
   /** Counted as volatile by the hash it is a field of. */
   volatile: 32,
+  /** The key holds more than one type. */
+  several: 64,
 } as const;
 
 export const TAG = { sibling: 1, counter: 2, expiry: 3, hash: 4, set: 5, dot: 6 } as const;

@@ -67,7 +67,10 @@ export class Applier implements EffectHandler {
     this.#clock.observe(hlc);
     this.#mutator.enter(origin, seq, hlc, context);
     this.#bytes = bytes;
+    const { typeConflicts } = this.#keyspace;
+    typeConflicts.begin();
     this.#reader.read(bytes, at, end, this);
+    typeConflicts.end(this.#keyspace);
     this.#vector.set(origin, seq);
     return 'applied';
   }
@@ -127,8 +130,8 @@ export class Applier implements EffectHandler {
     this.#mutator.remove(this.#ref, cuts, fields, this.#bytes);
   }
 
-  add(frame: number, n: number, total: ExactNumber): void {
-    this.#mutator.add(this.#ref, frame, n, total);
+  add(frame: number, n: number, total: ExactNumber, isDecimal: boolean): void {
+    this.#mutator.add(this.#ref, frame, n, total, isDecimal);
   }
 
   expire(expiryMs: number): void {
@@ -151,8 +154,8 @@ export class Applier implements EffectHandler {
     this.#mutator.removeField(this.#ref, this.#bytes, field.start, field.length, cuts);
   }
 
-  addField(field: Range, frame: number, n: number, total: ExactNumber): void {
-    this.#mutator.addField(this.#ref, this.#bytes, field.start, field.length, frame, n, total);
+  addField(field: Range, frame: number, n: number, total: ExactNumber, isDecimal: boolean): void {
+    this.#mutator.addField(this.#ref, this.#bytes, field.start, field.length, frame, n, total, isDecimal);
   }
 
   expireField(field: Range, expiryMs: number): void {

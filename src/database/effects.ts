@@ -11,6 +11,7 @@
  *   3 ADD     varint frame, varint n, number total            7 ADD-FIELD        field, then as ADD
  *   4 EXPIRE  f64 expiry                                      8 EXPIRE-FIELD     field, f64 expiry
  *   9 ADD-MEMBER  member bytes      10 REMOVE-MEMBER  member bytes      11 FLUSH  (no key)
+ *  12 ADD-DECIMAL  as ADD           13 ADD-FIELD-DECIMAL  as ADD-FIELD: of a frame that INCRBYFLOAT has added to
  *
  * SET removes all that the context covers under the key, of any type, then writes the register; with `keepTtl` it only writes the register.
  * REMOVE removes all that the context covers. Cuts name the counters that the writer observed, since a context cannot.
@@ -33,6 +34,8 @@ export const OP = {
   addMember: 9,
   removeMember: 10,
   flush: 11,
+  addDecimal: 12,
+  addFieldDecimal: 13,
 } as const;
 
 export const SAME_KEY = 0x80;
@@ -52,7 +55,7 @@ export interface EffectHandler {
   key(bytes: Uint8Array, start: number, length: number): void;
   set(flags: number, expiryMs: number, cuts: readonly CounterCut[], start: number, length: number): void;
   remove(cuts: readonly CounterCut[], fields: readonly FieldCuts[]): void;
-  add(frame: number, n: number, total: ExactNumber): void;
+  add(frame: number, n: number, total: ExactNumber, isDecimal: boolean): void;
   expire(expiryMs: number): void;
   setField(
     field: Range,
@@ -63,7 +66,7 @@ export interface EffectHandler {
     length: number,
   ): void;
   removeField(field: Range, cuts: readonly CounterCut[]): void;
-  addField(field: Range, frame: number, n: number, total: ExactNumber): void;
+  addField(field: Range, frame: number, n: number, total: ExactNumber, isDecimal: boolean): void;
   expireField(field: Range, expiryMs: number): void;
   addMember(start: number, length: number): void;
   removeMember(start: number, length: number): void;
@@ -135,10 +138,11 @@ export class EffectReader {
         handler.remove(cuts, this.#readFieldCuts());
         return;
       }
-      case OP.add: {
+      case OP.add:
+      case OP.addDecimal: {
         const frame = this.#readVarint();
         const n = this.#readVarint();
-        handler.add(frame, n, this.#readNumber());
+        handler.add(frame, n, this.#readNumber(), op === OP.addDecimal);
         return;
       }
       case OP.expire:
@@ -157,11 +161,12 @@ export class EffectReader {
         this.#readField();
         handler.removeField(this.#field, this.#readCuts());
         return;
-      case OP.addField: {
+      case OP.addField:
+      case OP.addFieldDecimal: {
         this.#readField();
         const frame = this.#readVarint();
         const n = this.#readVarint();
-        handler.addField(this.#field, frame, n, this.#readNumber());
+        handler.addField(this.#field, frame, n, this.#readNumber(), op === OP.addFieldDecimal);
         return;
       }
       case OP.expireField:

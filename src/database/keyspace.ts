@@ -25,6 +25,7 @@ import { Containers } from './containers.ts';
 import { ExpiryIndex } from './expiry-index.ts';
 import { TYPE, type KeyRef, type Type } from './key-ref.ts';
 import type { PreImages } from './snapshot.ts';
+import { TypeConflicts } from './type-conflicts.ts';
 
 /** A visible value: bytes somewhere. Reused; read it before anything else is looked up. */
 export class ValueRef {
@@ -45,6 +46,7 @@ export class Keyspace {
   readonly expiries: ExpiryIndex;
   /** Hashes with volatile fields. */
   readonly fieldExpiries: ExpiryIndex;
+  readonly typeConflicts = new TypeConflicts();
   /** Visible keys. */
   keyCount = 0;
   /** Wall clock, ms: what is expired is judged by it. */
@@ -93,6 +95,22 @@ export class Keyspace {
     return this.cells.hasRegister(record) || this.cells.hasCounter(record) ? TYPE.string : TYPE.none;
   }
 
+  /** All types under the key, the visible one first. */
+  typesOf(record: number): Type[] {
+    const types: Type[] = [];
+    if (this.containers.fieldCount(this.containers.hash(record)) > 0) types.push(TYPE.hash);
+    if (this.containers.set(record) !== 0) types.push(TYPE.set);
+    if (this.cells.hasRegister(record) || this.cells.hasCounter(record)) types.push(TYPE.string);
+    return types;
+  }
+
+  /** Asks about the visible type first, below which nothing is hidden by a string. */
+  holdsSeveralTypes({ record, type }: KeyRef): boolean {
+    if (record === 0 || type === TYPE.none || type === TYPE.string) return false;
+    if (type === TYPE.hash && this.containers.set(record) !== 0) return true;
+    return this.cells.hasRegister(record) || this.cells.hasCounter(record);
+  }
+
   /** First attribute of a record; 0 for the plain ones. */
   attributes(record: number): number {
     return this.arena.words[record >>> SEGMENT_SHIFT]![((record & SEGMENT_MASK) << 1) + CELL.attributes]!;
@@ -129,7 +147,7 @@ export class Keyspace {
 
   /**
    * The cell's visible number: its register (0 if absent) plus what was added. null: the register is not a number. A sum of 64-bit integers
-   * stops at their bounds; INCRBYFLOAT brings decimals and larger numbers, and those have none.
+   * stops at their bounds; there are none where INCRBYFLOAT has added to it, or the register is beyond them itself.
    */
   readNumber(cell: number): ExactNumber | null {
     let base: ExactNumber | null = 0;
@@ -143,22 +161,19 @@ export class Keyspace {
     }
     if (this.attributes(cell) === 0) return base;
     const sum = roundDecimals(addExact(base, this.cells.counterSum(cell)));
-    if (fitsInt64(sum) || !fitsInt64(base) || !this.cells.countersFitInt64(cell)) return sum;
+    if (fitsInt64(sum) || !fitsInt64(base) || this.cells.hasDecimals(cell)) return sum;
     return clampInt64(sum);
   }
 
   /**
-   * After a change of the key's contents: counts it as visible or not, keeps the index of expiries true, and removes the record when
-   * nothing at all is left of it.
+   * After a change of the key's contents: counts it as visible or not, keeps the index of expiries and the types true, and removes the
+   * record when nothing at all is left of it.
    */
   settle(ref: KeyRef): void {
     const { record } = ref;
     if (record === 0) return;
-    ref.type = this.typeOf(record);
-    this.#countVisible(record, ref.type !== TYPE.none);
-    const expiry = this.attributes(record) === 0 ? -1 : this.cells.expiry(record);
-    this.expiries.set(ref.hash, ref.bytes, ref.start, ref.length, expiry === Infinity ? -1 : expiry);
-    if (expiry === Infinity) this.hasResidue = true;
+    this.count(ref);
+    this.noteTypes(ref);
     if (ref.type !== TYPE.none) return;
     if (this.attributes(record) !== 0) {
       this.hasResidue = true;
@@ -169,7 +184,26 @@ export class Keyspace {
     ref.record = 0;
   }
 
-  /** The same for a field of the key's hash. Returns the field's record, 0 when it is gone. */
+  /** The counting alone. */
+  count(ref: KeyRef): void {
+    const { record } = ref;
+    ref.type = this.typeOf(record);
+    this.#countVisible(record, ref.type !== TYPE.none);
+    const expiry = this.attributes(record) === 0 ? -1 : this.cells.expiry(record);
+    this.expiries.set(ref.hash, ref.bytes, ref.start, ref.length, expiry === Infinity ? -1 : expiry);
+    if (expiry === Infinity) this.hasResidue = true;
+  }
+
+  /** Whether the key, whose reference is up to date, holds several types now: noted where that has changed. */
+  noteTypes(ref: KeyRef): void {
+    const isSeveral = this.holdsSeveralTypes(ref);
+    if (isSeveral === ((this.cells.flags(ref.record) & FLAG.several) !== 0)) return;
+    if (isSeveral) this.cells.setFlag(ref.record, FLAG.several);
+    else this.cells.clearFlag(ref.record, FLAG.several);
+    this.typeConflicts.note(ref, isSeveral);
+  }
+
+  /** The same as `settle` for a field of the key's hash. Returns the field's record, 0 when it is gone. */
   settleField(ref: KeyRef, hash: number, field: number): number {
     const visible = this.cells.hasRegister(field) || this.cells.hasCounter(field);
     const flags = this.cells.flags(field);

@@ -98,12 +98,13 @@ export class Mutator {
     ks.settle(ref);
   }
 
-  add(ref: KeyRef, frame: number, n: number, total: ExactNumber): void {
+  add(ref: KeyRef, frame: number, n: number, total: ExactNumber, isDecimal: boolean): void {
     const ks = this.#keyspace;
     if (ref.record === 0) this.#createKey(ref, 0);
     else if (ks.preImages !== null) ks.preImages.key(ref.record);
-    ks.cells.applyIncrement(ref.record, this.origin, frame, n, total);
+    ks.cells.applyIncrement(ref.record, this.origin, frame, n, total, isDecimal);
     if ((ks.cells.flags(ref.record) & FLAG.visible) === 0) ks.settle(ref);
+    else if (ref.type !== TYPE.string) ks.noteTypes(ref);
     this.#touch(ref);
   }
 
@@ -177,12 +178,13 @@ export class Mutator {
     frame: number,
     n: number,
     total: ExactNumber,
+    isDecimal: boolean,
     known = 0,
   ): void {
     const ks = this.#keyspace;
     const hash = this.#openHash(ref);
     const field = this.#openField(ref, hash, fieldBytes, fieldStart, fieldLength, 0, known);
-    ks.cells.applyIncrement(field, this.origin, frame, n, total);
+    ks.cells.applyIncrement(field, this.origin, frame, n, total, isDecimal);
     ks.settleField(ref, hash, field);
     this.#settleAfterGrowth(ref, TYPE.hash);
   }
@@ -313,7 +315,10 @@ export class Mutator {
   #settleAfterGrowth(ref: KeyRef, grown: Type, isSeen = true): void {
     const ks = this.#keyspace;
     if ((ks.cells.flags(ref.record) & FLAG.visible) === 0) ks.settle(ref);
-    else if (ref.type !== grown) ref.type = ks.typeOf(ref.record);
+    else if (ref.type !== grown) {
+      ref.type = ks.typeOf(ref.record);
+      ks.noteTypes(ref);
+    }
     if (isSeen) this.#touch(ref);
   }
 

@@ -231,8 +231,8 @@ export class SnapshotMerger implements SnapshotHandler {
   }
 
   #count(ref: KeyRef): void {
-    // Settling would remove a record that is still waiting for its contents; counting does not.
-    if (this.#keyspace.typeOf(ref.record) !== 0) this.#keyspace.settle(ref);
+    // Settling would remove a record that is still waiting for its contents, and judge its types; counting does not.
+    if (this.#keyspace.typeOf(ref.record) !== 0) this.#keyspace.count(ref);
   }
 
   // ---------------------------------------------------------------- second pass
@@ -280,7 +280,9 @@ export class SnapshotMerger implements SnapshotHandler {
     });
     ref.record = record;
     ks.dropEmptyContainers(record);
+    ks.typeConflicts.begin();
     ks.settle(ref);
+    ks.typeConflicts.end(ks);
     return looked;
   }
 }

@@ -5,6 +5,7 @@
  *
  * Invariant: a record is handed over whole or not at all.
  */
+import { quote } from '../base/quote.ts';
 import type { CounterEntry } from '../crdt/cell.ts';
 import { parseExact, type ExactNumber } from '../crdt/exact-number.ts';
 import { readF64, readU32 } from '../crdt/frame.ts';
@@ -94,7 +95,9 @@ export class SnapshotParser {
     const head = this.#seenHeader ? 0 : SNAPSHOT_MAGIC.length;
     if (bytes.length - this.#at < head + 4 || this.complete) return false;
     if (!this.#seenHeader && bytes.toString('latin1', this.#at, this.#at + head) !== SNAPSHOT_MAGIC) {
-      throw new SnapshotFormatError(`it begins with ${bytes.subarray(0, 8).toString('hex')}`);
+      throw new SnapshotFormatError(
+        `it begins with ${quote(bytes.toString('latin1', 0, head))}, not ${quote(SNAPSHOT_MAGIC)}`,
+      );
     }
     const start = this.#at + head + 4;
     const end = start + readU32(bytes, start - 4);
@@ -160,10 +163,11 @@ export class SnapshotParser {
       const frame = this.#varint();
       const n = this.#varint();
       const total = this.#number();
+      const isDecimal = this.#varint() === 1;
       const cutN = this.#varint();
       const cutTotal = this.#number();
       const cutOrigin = this.#origin();
-      counters.push({ origin, frame, n, total, cutN, cutTotal, cutOrigin, cutSeq: this.#varint() });
+      counters.push({ origin, frame, n, total, isDecimal, cutN, cutTotal, cutOrigin, cutSeq: this.#varint() });
     }
     const expiries: { origin: number; seq: number; atMs: number }[] = [];
     for (let left = this.#varint(); left > 0; left--) {

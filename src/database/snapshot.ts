@@ -6,7 +6,7 @@
  * when a snapshot begins, records carry the epoch in which they were last written or born. The walk may meet a record twice (the
  * table may resize); the bit makes it once.
  *
- *   header   "CRDBSNP1" u32 length, then: origins (varint count, count x (u8 instance, u32 generation)), vector, contexts
+ *   header   "CRDBSNP2" u32 length, then: origins (varint count, count x (u8 instance, u32 generation)), vector, contexts
  *            (varint count, count x (varint origin, vector)), f64 hlc
  *   vector   varint count, count x (varint origin, varint seq)          origin: index into the header's table
  *   record   u32 length, u8 kind (1 key, 2 field, 3 member, 4 end), key [field | member], cell or dots
@@ -26,7 +26,7 @@ import { numberBytesMax, writeNumber } from './effects.ts';
 import { KeyRef } from './key-ref.ts';
 import type { Keyspace } from './keyspace.ts';
 
-export const SNAPSHOT_MAGIC = 'CRDBSNP1';
+export const SNAPSHOT_MAGIC = 'CRDBSNP2';
 export const RECORD = { key: 1, field: 2, member: 3, end: 4 } as const;
 
 /** A container with more entries than this is walked in slices of its own. */
@@ -309,6 +309,7 @@ export class Snapshot implements PreImages {
       this.#varint(entry.n);
       this.#reserve(numberBytesMax(entry.total) + numberBytesMax(entry.cutTotal));
       this.#at = writeNumber(this.#out, this.#at, entry.total);
+      this.#varint(entry.isDecimal ? 1 : 0);
       this.#varint(entry.cutN);
       this.#at = writeNumber(this.#out, this.#at, entry.cutTotal);
       this.#varint(entry.cutOrigin);

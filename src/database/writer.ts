@@ -137,16 +137,17 @@ export class Writer {
     this.#mutator.remove(ref, cuts, fields, name);
   }
 
-  /** Adds to the key's counter. The caller has checked type and range. */
-  add(ref: KeyRef, change: ExactNumber): void {
+  /** Adds to the key's counter. The caller has checked type and range. `asDecimal`: from here on the sum has no bounds. */
+  add(ref: KeyRef, change: ExactNumber, asDecimal = false): void {
     this.#beginKey(ref);
     this.#open();
     const next = this.#keyspace.cells.nextIncrement(ref.record, this.origin, this.#seq);
     const total = addExact(next.total, change);
-    this.#effect(OP.add, ref, numberBytesMax(total));
+    const isDecimal = asDecimal || next.isDecimal;
+    this.#effect(isDecimal ? OP.addDecimal : OP.add, ref, numberBytesMax(total));
     this.#increment(next.frame, next.n, total);
     this.#done();
-    this.#mutator.add(ref, next.frame, next.n, total);
+    this.#mutator.add(ref, next.frame, next.n, total, isDecimal);
   }
 
   /** Infinity: PERSIST. */
@@ -198,17 +199,25 @@ export class Writer {
     this.#mutator.removeField(ref, field, fieldStart, fieldLength, cuts);
   }
 
-  addField(ref: KeyRef, field: Uint8Array, fieldStart: number, fieldLength: number, change: ExactNumber): void {
+  addField(
+    ref: KeyRef,
+    field: Uint8Array,
+    fieldStart: number,
+    fieldLength: number,
+    change: ExactNumber,
+    asDecimal = false,
+  ): void {
     this.#beginKey(ref);
     this.#open();
     const cell = this.#field(ref, field, fieldStart, fieldLength);
     const next = this.#keyspace.cells.nextIncrement(cell, this.origin, this.#seq);
     const total = addExact(next.total, change);
-    this.#effect(OP.addField, ref, fieldLength + numberBytesMax(total));
+    const isDecimal = asDecimal || next.isDecimal;
+    this.#effect(isDecimal ? OP.addFieldDecimal : OP.addField, ref, fieldLength + numberBytesMax(total));
     this.#run(field, fieldStart, fieldLength);
     this.#increment(next.frame, next.n, total);
     this.#done();
-    this.#mutator.addField(ref, field, fieldStart, fieldLength, next.frame, next.n, total, cell);
+    this.#mutator.addField(ref, field, fieldStart, fieldLength, next.frame, next.n, total, isDecimal, cell);
   }
 
   expireField(ref: KeyRef, field: Uint8Array, fieldStart: number, fieldLength: number, expiryMs: number): void {

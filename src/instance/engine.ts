@@ -23,6 +23,7 @@ import type { InstanceConfig, InstanceStatus, LinkStatus } from './config.ts';
 import * as limits from './limits.ts';
 import type { Logger } from './logger.ts';
 import { createSpools } from './spools.ts';
+import { TypeConflictLog } from './type-conflict-log.ts';
 
 export interface PeerMessage {
   readonly sharded: boolean;
@@ -58,6 +59,7 @@ export class Engine {
   readonly #recovery: Recovery | null;
   readonly #snapshotter: Snapshotter | null;
   readonly #maintenance: Maintenance;
+  readonly #typeConflictLog: TypeConflictLog;
   readonly #startedAtMs: number;
   /** When each peer's link was last seen streaming, by monotonic clock. */
   readonly #streamedAtMs = new Map<number, number>();
@@ -121,6 +123,7 @@ export class Engine {
     database.writer.hasPeers = config.peers.length > 0;
     this.#maintenance = new Maintenance(database);
     this.#startedAtMs = host.clock.monotonicMs();
+    this.#typeConflictLog = this.#watchTypes();
     this.#snapshotter = recovery === null ? null : this.#createSnapshotter();
     this.replication = new Replication({
       guid: config.guid,
@@ -296,6 +299,16 @@ export class Engine {
     else this.replication.resume(from);
   }
 
+  /** Counts from here on: what recovery met is no news. */
+  #watchTypes(): TypeConflictLog {
+    const { keyspace } = this.database;
+    const { clock } = this.#host;
+    const conflictLog = new TypeConflictLog({ log: this.#options.log, monotonicMs: () => clock.monotonicMs() });
+    keyspace.typeConflicts.arisen = 0;
+    keyspace.typeConflicts.onArisen = (ref) => conflictLog.note(ref, keyspace.typesOf(ref.record));
+    return conflictLog;
+  }
+
   #createSnapshotter(): Snapshotter {
     const { host, config } = this.#options;
     const { persistence } = config;
@@ -350,6 +363,7 @@ export class Engine {
     for (const link of this.links()) if (link.state === 'streaming') this.#streamedAtMs.set(link.from, now);
     this.enterTurn();
     this.#maintenance.collectStep(this.replication.stableVector(), limits.COLLECT_KEYS);
+    this.#typeConflictLog.endPeriod();
     const snapshotter = this.#snapshotter;
     if (snapshotter === null || this.database.writesHeld || this.database.isSnapshotting) return;
     if (!this.#snapshotDue && !snapshotter.wanted()) return;

@@ -36,6 +36,9 @@ export function createInstancePort(
     publishToPeers: (channel, message, sharded) => replication.publish({ channel, message, sharded }),
     acceptFeed: (connection, request, rest) => replication.accept(connection, request, rest),
     log: options.log,
+    resetStats: () => {
+      database.keyspace.typeConflicts.arisen = 0;
+    },
     info: () => ({
       persistence: {
         rdb_bgsave_in_progress: database.isSnapshotting ? 1 : 0,
@@ -56,6 +59,8 @@ export function createInstancePort(
         offset: database.vector.get(database.self.index),
         hlc: database.hlc,
         version_vector: JSON.stringify(describeVersionVector(database.vector, database.origins)),
+        type_conflicts: database.keyspace.typeConflicts.arisen,
+        type_conflict_keys: database.keyspace.typeConflicts.keyCount,
         ...Object.fromEntries(engine.links().map((link) => [`peer_${link.from}`, describePeer(link)])),
       },
     }),

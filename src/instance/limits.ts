@@ -14,6 +14,11 @@ export const HOUSEKEEPING_PERIOD_MS = 1000;
 export const COLLECT_KEYS = 5000;
 /** Buckets moved per expiry period while a table resizes and nobody writes. */
 export const RESIZE_BUCKETS = 2000;
+/** Type conflicts that have a line of their own in the log, per period. */
+export const TYPE_CONFLICT_LINES = 10;
+export const TYPE_CONFLICT_PERIOD_MS = 60_000;
+/** Of a key's name, in such a line. */
+export const TYPE_CONFLICT_KEY_BYTES = 100;
 
 /** Longest time that a process rehearses before it opens its port, ms; and how much it does in that time at most. */
 export const WARM_UP_MS = 400;

@@ -69,7 +69,7 @@ function incrbyfloat(call: Call): void {
     reply.error(WOULD_BE_INFINITE);
     return;
   }
-  database.writer.add(key, change);
+  database.writer.add(key, change, true);
   reply.text(formatExact(database.keyspace.readNumber(key.record)!));
 }
 

@@ -66,14 +66,14 @@ function hincrbyfloat(call: Call): void {
     reply.error('ERR hash value is not a float');
     return;
   }
-  replyValue(keyspace, reply, addToField(call, key, field, change));
+  replyValue(keyspace, reply, addToField(call, key, field, change, true));
 }
 
 /** `field`: its record, 0 when it is not visible. Returns where it is afterwards. */
-function addToField(call: Call, key: KeyRef, field: number, change: ExactNumber): number {
+function addToField(call: Call, key: KeyRef, field: number, change: ExactNumber, asDecimal = false): number {
   const { args, database } = call;
   if (field === 0) clearHiddenField(call, key, 2);
-  database.writer.addField(key, args.bytes, args.starts[2]!, args.lengths[2]!, change);
+  database.writer.addField(key, args.bytes, args.starts[2]!, args.lengths[2]!, change, asDecimal);
   // An increment never moves the record that it adds to.
   return field === 0 ? findVisible(database.keyspace, hashOf(database.keyspace, key), args, 2) : field;
 }

@@ -1,4 +1,5 @@
 /** MONITOR: clients that see every command that is executed. Arguments of commands that carry passwords are not shown. */
+import { quote } from '../base/quote.ts';
 import type { Session } from '../redis-commands/session.ts';
 import type { TableEntry } from '../redis-commands/table.ts';
 import type { Args } from '../resp/args.ts';
@@ -30,17 +31,3 @@ export class Monitors {
     for (const monitor of this.#sessions) monitor.send((reply) => reply.simple(line));
   }
 }
-
-const ESCAPES: Readonly<Record<string, string>> = {
-  '\n': '\\n',
-  '\r': '\\r',
-  '\t': '\\t',
-  '\x07': '\\a',
-  '\b': '\\b',
-  '"': '\\"',
-  '\\': '\\\\',
-};
-
-/** One char per byte, as Redis prints what may be binary. */
-const quote = (text: string): string =>
-  `"${text.replace(/[^ -~]|["\\]/g, (char) => ESCAPES[char] ?? `\\x${char.charCodeAt(0).toString(16).padStart(2, '0')}`)}"`;

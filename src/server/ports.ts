@@ -25,6 +25,8 @@ export interface InstancePort {
   acceptFeed(connection: Connection, request: string, rest: Uint8Array): void;
   /** Sections of INFO that only the instance knows: name -> field -> value. */
   info(): Readonly<Record<string, Readonly<Record<string, string | number>>>>;
+  /** CONFIG RESETSTAT: what `info` has counted starts over. */
+  resetStats(): void;
   log(level: 'error' | 'info' | 'debug', line: string): void;
 }
 

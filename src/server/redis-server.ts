@@ -304,6 +304,7 @@ export class RedisServer implements ServerPort {
   resetStats(): void {
     this.#stats = newStats(this.#stats.startedAtMs);
     this.#dispatcher.resetStats();
+    this.instance.resetStats();
   }
 
   pauseClients(untilMs: number, writesOnly: boolean): void {

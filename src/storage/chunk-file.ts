@@ -16,7 +16,8 @@ import { TEMPORARY_SUFFIX } from './file-names.ts';
 import { CHUNK_BYTES_MAX } from './limits.ts';
 
 const MAGIC = Buffer.from('CRDBCHNK');
-const VERSION = 1;
+/** Of the chunks and of the snapshot in them, whose own header says the same: no other reader can make sense of either. */
+const VERSION = 2;
 const HEADER_BYTES = 22;
 const TRAILER_BYTES = 16;
 

@@ -151,7 +151,7 @@ describe("a cell's counter", () => {
         text.includes('.') ? BigInt(Math.round(Number(text) * 100)) : BigInt(text) * 100n;
       let increments: bigint[] = [];
       /** The states that the entry has been in, which a reset can have observed. */
-      let seen: { readonly frame: number; readonly n: number; readonly total: ExactNumber }[] = [];
+      let seen: { readonly frame: number; readonly n: number; readonly total: ExactNumber; isDecimal: boolean }[] = [];
       /** Increments that are cut. */
       let cutN = 0;
       counts.forEach((one, index) => {
@@ -159,13 +159,15 @@ describe("a cell's counter", () => {
         if ('add' in one) {
           const next = f.cells.nextIncrement(f.record, 0, seq);
           if (next.frame === seq) [increments, seen, cutN] = [[], [], 0];
+          expect(next.isDecimal).toBe(seen.at(-1)?.isDecimal ?? false);
           expect(next.n).toBe(increments.length + 1);
           increments.push(hundredths(one.add));
           const total = increments.reduce((sum, change) => sum + change, 0n);
-          const state = { frame: next.frame, n: next.n, total: parseExact(`${total}e-2`) };
+          const isDecimal = next.isDecimal || one.add.includes('.');
+          const state = { frame: next.frame, n: next.n, total: parseExact(`${total}e-2`), isDecimal };
           // Applied twice, and older states after it: nothing changes.
-          for (const { frame, n, total: said } of [state, state, ...seen]) {
-            f.cells.applyIncrement(f.record, 0, frame, n, said);
+          for (const { frame, n, total: said, isDecimal: mark } of [state, state, ...seen]) {
+            f.cells.applyIncrement(f.record, 0, frame, n, said, mark);
           }
           seen.push(state);
         } else {
@@ -180,6 +182,7 @@ describe("a cell's counter", () => {
         const [whole, fraction = ''] = sum.replace('-', '').split('.');
         expect((sum.startsWith('-') ? -1n : 1n) * BigInt(whole! + fraction.padEnd(2, '0'))).toBe(left);
         expect(f.cells.hasCounter(f.record)).toBe(cutN < increments.length);
+        expect(f.cells.hasDecimals(f.record)).toBe(cutN < increments.length && seen.at(-1)!.isDecimal);
         expect(f.cells.observedCuts(f.record)).toHaveLength(cutN < increments.length ? 1 : 0);
       });
       const stable = new VersionVector();

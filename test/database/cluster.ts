@@ -34,7 +34,7 @@ export function framesOf({ log }: Database): Buffer[] {
 
 /** Applies what it can of the frames, again and again until nothing more fits. `waiting`: those that depend on something missing. */
 export function receive(
-  database: Database,
+  database: Pick<Database, 'applyBatch'>,
   frames: readonly Buffer[],
 ): { readonly moved: boolean; readonly waiting: Buffer[] } {
   let moved = false;

@@ -153,7 +153,7 @@ describe('a snapshot', () => {
     const source = observer();
     perform(source, [
       { do: 'fill', key: 'a', count: 9 },
-      { do: 'add', key: 'b', change: '0.5' },
+      { do: 'add', key: 'b', change: '0.5', asDecimal: true },
       { do: 'remove', key: 'b' },
       { do: 'set', key: 'c', value: 'v', ttl: 5000 },
     ]);
@@ -170,7 +170,11 @@ describe('a snapshot', () => {
       expect(describeState(target)).toBe(describeState(source));
     };
     assertLaw(fc.array(fc.nat(), { maxLength: 20 }), check, { runs: 40, print: (cuts) => cuts.join(' ') });
-    const parser = new SnapshotParser(new OriginTable(), { header() {}, key() {}, field() {}, member() {} });
-    expect(() => parser.feed(Buffer.from('REDIS0009 and so on'))).toThrow(SnapshotFormatError);
+    const older = Buffer.from(bytes);
+    older.write('CRDBSNP1');
+    for (const other of [older, Buffer.from('REDIS0009 and so on')]) {
+      const parser = new SnapshotParser(new OriginTable(), { header() {}, key() {}, field() {}, member() {} });
+      expect(() => parser.feed(other)).toThrow(SnapshotFormatError);
+    }
   });
 });

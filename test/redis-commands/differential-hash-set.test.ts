@@ -32,6 +32,8 @@ const integer = pick(
   '',
   '+1',
 );
+// At the edge of 64 bits a long double is exact, as long as only integers are counted.
+const edge = pick('9223372036854775806', '9223372036854775807', '-9223372036854775808', '9223372036854775808');
 const decimal = pick('0.125', '-0.5', '1', '2.0e2', '1e3', 'x', '', '10.25', '-3', 'nan', 'inf');
 const member = pick('m', 'n', 'o', 'p', '', '1', '2', '300', 'long-member-'.repeat(10));
 const line = (...parts: (string | fc.Arbitrary<string>)[]): fc.Arbitrary<Words> =>
@@ -58,6 +60,10 @@ const hashCommand = fc.oneof(
   line('hincrby', 'd', field, pick('1', '-7', 'x')),
   line('hincrbyfloat', 'd', field, decimal),
   line('hgetall', 'd'),
+  line('hset', 'e', 'f', edge),
+  line('hincrbyfloat', 'e', 'f', pick('1', '-1', '7', '-7')),
+  line('hincrby', 'e', 'f', pick('1', '-1', '7', '-7')),
+  line('hget', 'e', 'f'),
   line('hrandfield', key, '-0'),
   line('hrandfield', key, '100', pick('withvalues', 'x')),
   line('hrandfield', key, pick('10', '0', 'x', '99999999999999999999')),

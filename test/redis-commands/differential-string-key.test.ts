@@ -56,6 +56,14 @@ const index = pick('0', '1', '-1', '3', '-3', '100', '-100', '922337203685477580
 const small = pick('1', '-7', '3');
 // Ours are exact where a long double rounds: decimals stay small, and binary fractions where they may not.
 const fraction = pick('0.1', '-0.1', '0.7', '-0.7', '1e0', '2.5', '-2.5', 'x', '', 'nan', 'inf', '-inf', '1e4000x');
+// At the edge of 64 bits, where a long double is still exact: integers are counted on both sides.
+const edge = pick(
+  '9223372036854775806',
+  '9223372036854775807',
+  '-9223372036854775808',
+  '9223372036854775808',
+  '18446744073709500000',
+);
 const binary = pick('0.5', '-0.25', '2e2', '-3', '+1', '.5', '5.', '0', ' 1');
 
 const seconds = pick('100', '5000', '0', '-1', 'x', '9223372036854775807', '9223372036854775', '');
@@ -95,6 +103,10 @@ const counterCommand = fc.oneof(
   line('incrbyfloat', 'f', fraction),
   line('incrbyfloat', 'd', binary),
   line('set', 'd', pick('1.5', '3', '-0.25', '1.0', 'x', '', '3e2')),
+  line('set', 'e', edge),
+  line('incrbyfloat', 'e', pick('1', '-1', '7', '-7')),
+  line(pick('incrby', 'decrby'), 'e', small),
+  line('get', 'e'),
 );
 
 const bitOffset = pick('0', '1', '7', '8', '77', '4294967296', '-1', 'x', '', '#1');

@@ -40,6 +40,8 @@ export class Endpoint {
   durable = 0;
   readonly durableWaiters: { readonly position: number; readonly fn: () => void }[] = [];
   wakes = 0;
+  /** CONFIG RESETSTATs. */
+  resets = 0;
   /** Other instances that have everything. */
   acked = 0;
   readonly ackWaiters: { readonly count: number; readonly fn: () => void }[] = [];
@@ -83,6 +85,7 @@ export class Endpoint {
         this.feed = { connection, request, rest };
       },
       info: () => ({ crdt: { instance_id: 1 } }),
+      resetStats: () => void this.resets++,
       log: (level, line) => void this.logLines.push(`${level} ${line}`),
     };
     this.server = new RedisServer({

@@ -71,6 +71,13 @@ describeWithRedis('INFO', () => {
     expect((await sections('info all')).filter((name) => !usual.includes(name))).toEqual(['Commandstats']);
   });
 
+  it('starts over what it has counted at CONFIG RESETSTAT, also what the instance counts', async () => {
+    const fields = await ask('get a', 'foo', 'config resetstat', 'info everything');
+    expect(fields.has('Commandstats.cmdstat_get')).toBe(false);
+    expect(fields.get('Stats.total_error_replies')).toBe('0');
+    expect(endpoint.resets).toBe(1);
+  });
+
   it('tells how many commands are executed per second since it was asked before', async () => {
     const client = await endpoint.connect();
     const rate = async (): Promise<number> =>

@@ -33,6 +33,7 @@ export type Effect =
       readonly frame: number;
       readonly n: number;
       readonly total: string;
+      readonly isDecimal: boolean;
     }
   | { readonly kind: 'expire'; readonly key: string; readonly field: string | null; readonly expiryMs: number }
   | { readonly kind: 'add-member'; readonly key: string; readonly member: string }
@@ -134,13 +135,13 @@ class EffectCollector implements EffectHandler {
     this.#effects.push({ kind: 'remove', key: this.#key, field: this.#text(field) });
   }
 
-  add(frame: number, n: number, total: ExactNumber): void {
-    this.#effects.push({ kind: 'add', key: this.#key, field: null, frame, n, total: formatExact(total) });
+  add(frame: number, n: number, total: ExactNumber, isDecimal: boolean): void {
+    this.#effects.push({ kind: 'add', key: this.#key, field: null, frame, n, total: formatExact(total), isDecimal });
   }
 
-  addField(field: Span, frame: number, n: number, total: ExactNumber): void {
+  addField(field: Span, frame: number, n: number, total: ExactNumber, isDecimal: boolean): void {
     const name = this.#text(field);
-    this.#effects.push({ kind: 'add', key: this.#key, field: name, frame, n, total: formatExact(total) });
+    this.#effects.push({ kind: 'add', key: this.#key, field: name, frame, n, total: formatExact(total), isDecimal });
   }
 
   expire(expiryMs: number): void {

@@ -25,6 +25,8 @@ interface Register extends Item {
 
 interface Increment extends Item {
   readonly change: Decimal;
+  /** INCRBYFLOAT has added to its frame by then: the sum has no bounds. */
+  readonly isDecimal: boolean;
 }
 
 interface Ttl extends Item {
@@ -34,12 +36,14 @@ interface Ttl extends Item {
   readonly implied: boolean;
 }
 
+type Add = Effect & { readonly kind: 'add' };
+
 interface Cell {
   registers: Register[];
   increments: Increment[];
   ttls: Ttl[];
   /** Per origin: the latest total, by which the next increment's change is known. */
-  readonly totals: Map<string, { readonly frame: number; readonly n: number; readonly total: Decimal }>;
+  readonly totals: Map<string, { readonly total: Decimal } & Pick<Add, 'frame' | 'n' | 'isDecimal'>>;
 }
 
 interface Key extends Cell {
@@ -179,7 +183,7 @@ function setCell(cell: Cell, batch: Batch, effect: Effect & { kind: 'set' }): vo
   if (effect.expiryMs !== null) cell.ttls.push({ batch, atMs: effect.expiryMs, implied: false });
 }
 
-function increment(cell: Cell, batch: Batch, effect: Effect & { kind: 'add' }): void {
+function increment(cell: Cell, batch: Batch, effect: Add): void {
   const before = cell.totals.get(batch.origin);
   const total = readDecimal(effect.total)!;
   const continues = before !== undefined && before.frame === effect.frame;
@@ -188,8 +192,12 @@ function increment(cell: Cell, batch: Batch, effect: Effect & { kind: 'add' }): 
   if (!continues && (effect.n !== 1 || effect.frame !== batch.seq)) {
     throw new OracleError(`${dotName(batch)} goes on with a counter frame of ${effect.key} that nobody began`);
   }
-  cell.totals.set(batch.origin, { frame: effect.frame, n: effect.n, total });
-  cell.increments.push({ batch, change: continues ? add(total, negate(before.total)) : total });
+  const { frame, n, isDecimal } = effect;
+  if (continues && before.isDecimal && !isDecimal) {
+    throw new OracleError(`${dotName(batch)} forgets that ${effect.key} is a decimal`);
+  }
+  cell.totals.set(batch.origin, { frame, n, total, isDecimal });
+  cell.increments.push({ batch, change: continues ? add(total, negate(before.total)) : total, isDecimal });
 }
 
 const exists = (cell: Cell): boolean => cell.registers.length > 0 || cell.increments.length > 0;
@@ -206,13 +214,9 @@ function valueOf(cell: Cell): string {
   if (cell.increments.length === 0) return top!.value;
   const base = top === null ? ZERO : readDecimal(top.value);
   if (base === null) return top!.value;
-  const parts = new Map<Batch['origin'], Decimal>();
-  for (const { batch, change } of cell.increments) {
-    parts.set(batch.origin, add(parts.get(batch.origin) ?? ZERO, change));
-  }
-  const all = [base, ...parts.values()];
-  const sum = all.reduce(add);
-  return formatDecimal(all.every(fitsInt64) ? clamp(sum) : sum);
+  const sum = cell.increments.reduce((so, { change }) => add(so, change), base);
+  const hasBounds = fitsInt64(base) && !cell.increments.some(({ isDecimal }) => isDecimal);
+  return formatDecimal(hasBounds ? clamp(sum) : sum);
 }
 
 /** The longest; none said: there is none. */

@@ -1,3 +1,4 @@
+import { crc32 } from 'node:zlib';
 import { describe, expect, it } from '@jest/globals';
 import fc from 'fast-check';
 import { FRAME } from '../../src/crdt/frame.ts';
@@ -387,6 +388,19 @@ describe('snapshots', () => {
       copy.bytesOf(path)[at]! ^= 1 << (at % 8);
       await expect(restart(copy)).rejects.toThrow(/snapshot-\d+ is damaged/);
     }
+  });
+
+  it('are refused when they are of another release, with both versions', async () => {
+    const { disk, fill, take, log } = await withSnapshots();
+    await fill(5);
+    await take();
+    await log.close();
+    const bytes = disk.bytesOf(`${DIRECTORY}/${disk.names(DIRECTORY).find((name) => name.startsWith('snapshot-'))!}`);
+    bytes.writeUInt16LE(1, 8);
+    bytes.writeUInt32LE(crc32(bytes.subarray(0, 18)), 18);
+    await expect(restart(disk)).rejects.toThrow(
+      /snapshot-\d+ is damaged: it has format version 1, this release reads version 2/,
+    );
   });
 
   it('cost only the backlog when a segment before them is damaged', async () => {

@@ -4,6 +4,19 @@ import { KeyRef, TYPE } from '../../../src/database/key-ref.ts';
 import type { ExpiryIndex } from '../../../src/database/expiry-index.ts';
 import type { Keyspace } from '../../../src/database/keyspace.ts';
 
+/** Keys that hold more than one type. */
+export function listSeveralTypes(keyspace: Keyspace): Set<string> {
+  const names = new Set<string>();
+  let cursor = 0;
+  do {
+    cursor = keyspace.keyMaps.scan(keyspace.keys, cursor, (record) => {
+      if (keyspace.attributes(record) === 0 || keyspace.typesOf(record).length < 2) return;
+      names.add(keyspace.refer(new KeyRef(), record).toString());
+    });
+  } while (cursor !== 0);
+  return names;
+}
+
 /** Complaints; none when all is well. */
 export function auditKeyspace(keyspace: Keyspace): string[] {
   const { cells, containers, elements } = keyspace;
@@ -31,6 +44,11 @@ export function auditKeyspace(keyspace: Keyspace): string[] {
     wrong.push(...auditHash(keyspace, record, name));
   }
   if (visibleKeys !== keyspace.keyCount) wrong.push(`${visibleKeys} visible keys, counted as ${keyspace.keyCount}`);
+  const several = listSeveralTypes(keyspace).size;
+  const { typeConflicts } = keyspace;
+  if (several !== typeConflicts.keyCount) {
+    wrong.push(`${several} keys hold several types, counted as ${typeConflicts.keyCount}`);
+  }
   const indexed = listIndex(keyspace.expiries);
   for (const [name, atMs] of indexed) {
     if (expiring.get(name) !== atMs) wrong.push(`${name} is indexed at ${atMs}, expires at ${expiring.get(name)}`);

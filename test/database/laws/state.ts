@@ -67,7 +67,7 @@ function describeCell(
     .filter(({ n, cutN }) => residue || n > cutN)
     .map((entry) => {
       const cut = entry.cutN === 0 ? '' : ` cut at n ${entry.cutN} total ${formatExact(entry.cutTotal)}`;
-      return `counter ${dot({ origin: entry.origin, seq: entry.frame })} n ${entry.n} total ${formatExact(entry.total)}${cut}`;
+      return `counter ${dot({ origin: entry.origin, seq: entry.frame })} n ${entry.n} total ${formatExact(entry.total)}${entry.isDecimal ? ' decimal' : ''}${cut}`;
     });
   const saysNone = cell.values.some(({ persists }) => persists) || cell.expiries.some(({ atMs }) => atMs === Infinity);
   const expiries = saysNone && !residue ? [] : cell.expiries.map((ttl) => `until ${ttl.atMs} by ${dot(ttl)}`);

@@ -6,6 +6,7 @@
  */
 import fc from 'fast-check';
 import { encodeVersionVector, readVersionVector } from '../../../src/crdt/version-vector.ts';
+import type { Applied } from '../../../src/database/applier.ts';
 import { Database } from '../../../src/database/database.ts';
 import { Maintenance } from '../../../src/database/maintenance.ts';
 import { Acks } from '../../../src/replication/acks.ts';
@@ -15,7 +16,7 @@ import { compareWithOracle } from '../../simulation/compare.ts';
 import { Oracle } from '../../simulation/oracle.ts';
 import { readVisible } from '../../simulation/read-visible.ts';
 import { framesOf, receive, seededRandom, START_MS } from '../cluster.ts';
-import { auditKeyspace } from './audit.ts';
+import { auditKeyspace, listSeveralTypes } from './audit.ts';
 import { describeState, takeSnapshot } from './state.ts';
 import { bulkArbitrary, describeWrite, perform, writeArbitrary, type Write } from './writes.ts';
 
@@ -106,6 +107,8 @@ export class Replica {
   database: Database;
   watcher: DatabaseWatcher;
   acks: Acks;
+  /** Times that a batch or a full sync left a key with several types that did not have them before. */
+  typeConflicts = 0;
   /** What a disk would bring back. */
   saved: { readonly bytes: Buffer; readonly generation: number; readonly vector: Context } | null = null;
 
@@ -116,12 +119,25 @@ export class Replica {
     this.acks = acks;
   }
 
+  applyBatch(bytes: Uint8Array, start: number, end: number): Applied {
+    return this.#countTypeConflicts(() => this.database.applyBatch(bytes, start, end));
+  }
+
   merge(snapshot: Buffer): void {
     this.watcher.noteMerge();
-    const merger = this.database.beginMerge();
-    merger.feed(snapshot);
-    while (!merger.step(3));
+    this.#countTypeConflicts(() => {
+      const merger = this.database.beginMerge();
+      merger.feed(snapshot);
+      while (!merger.step(3));
+    });
     this.watcher.watch();
+  }
+
+  #countTypeConflicts<T>(change: () => T): T {
+    const before = listSeveralTypes(this.database.keyspace);
+    const result = change();
+    for (const key of listSeveralTypes(this.database.keyspace)) if (!before.has(key)) this.typeConflicts++;
+    return result;
   }
 }
 
@@ -160,7 +176,7 @@ export class World {
         if (step.reversed) frames.reverse();
         let left = step.count;
         for (const frame of frames) {
-          if (left > 0 && database.applyBatch(frame, 0, frame.length) === 'applied') left--;
+          if (left > 0 && replica.applyBatch(frame, 0, frame.length) === 'applied') left--;
         }
         return;
       }
@@ -224,6 +240,7 @@ export class World {
   /** Starts over from what was saved, or from nothing, under a new generation. What nobody has any more is forgotten. */
   #lose(replica: Replica, saved: Replica['saved']): void {
     replica.database = this.#newDatabase(replica.id, 0);
+    replica.typeConflicts = 0;
     replica.watcher = this.#watch(replica.id, replica.database);
     replica.acks = this.#newAcks(replica.id, replica.database, this.replicas.length);
     if (saved !== null) {
@@ -244,7 +261,7 @@ export class World {
       moved = false;
       for (const replica of this.replicas) {
         for (const other of this.replicas)
-          if (other !== replica && receive(replica.database, framesOf(other.database)).moved) moved = true;
+          if (other !== replica && receive(replica, framesOf(other.database)).moved) moved = true;
         this.#check(replica);
       }
       if (moved || this.#isLevel()) continue;
@@ -305,7 +322,10 @@ export class World {
 
   #check(replica: Replica): void {
     replica.watcher.watch();
-    const wrong = auditKeyspace(replica.database.keyspace);
+    const { keyspace } = replica.database;
+    const wrong = auditKeyspace(keyspace);
+    const { arisen } = keyspace.typeConflicts;
+    if (arisen !== replica.typeConflicts) wrong.push(`${replica.typeConflicts} type conflicts, counted as ${arisen}`);
     if (wrong.length > 0) throw new Error(`instance ${replica.id}: ${wrong.join(', ')}`);
   }
 

@@ -17,7 +17,14 @@ export type Ttl = 'none' | 'keep' | number;
 
 export type Write =
   | { readonly do: 'set'; readonly key: string; readonly field?: string; readonly value: string; readonly ttl: Ttl }
-  | { readonly do: 'add'; readonly key: string; readonly field?: string; readonly change: string }
+  /** `asDecimal`: as INCRBYFLOAT does it. */
+  | {
+      readonly do: 'add';
+      readonly key: string;
+      readonly field?: string;
+      readonly change: string;
+      readonly asDecimal: boolean;
+    }
   | { readonly do: 'remove'; readonly key: string; readonly field?: string }
   | { readonly do: 'expire'; readonly key: string; readonly field?: string; readonly inMs: number | 'never' }
   | { readonly do: 'add-member' | 'remove-member'; readonly key: string; readonly member: string }
@@ -36,9 +43,18 @@ const value = fc.oneof(
   { weight: 3, arbitrary: fc.integer({ min: -9, max: 99 }).map(String) },
   { weight: 1, arbitrary: fc.constantFrom('', 'text', '1.5', '-0.25', '9223372036854775800', 'w'.repeat(300)) },
 );
-const change = fc.oneof(
+const integers = fc.oneof(
   { weight: 4, arbitrary: fc.integer({ min: -9, max: 9 }).map(String) },
-  { weight: 1, arbitrary: fc.constantFrom('0.1', '-2.75', '9007199254740991', '9223372036854775807') },
+  { weight: 1, arbitrary: fc.constantFrom('9007199254740991', '9223372036854775807', '-9223372036854775808') },
+);
+const change = fc.oneof(
+  { weight: 4, arbitrary: integers.map((text) => ({ change: text, asDecimal: false })) },
+  {
+    weight: 1,
+    arbitrary: fc
+      .oneof(integers, fc.constantFrom('0.1', '-2.75', '1e19'))
+      .map((text) => ({ change: text, asDecimal: true })),
+  },
 );
 const inMs = fc.oneof(fc.integer({ min: 1, max: 40 }), fc.constantFrom(1_000_000, 2_000_000));
 const ttl = fc.oneof(
@@ -58,7 +74,7 @@ export const writeArbitrary: fc.Arbitrary<Write> = fc.oneof(
   },
   {
     weight: 5,
-    arbitrary: fc.tuple(key, field, change).map(([k, f, c]): Write => withField(f, { do: 'add', key: k, change: c })),
+    arbitrary: fc.tuple(key, field, change).map(([k, f, c]): Write => withField(f, { do: 'add', key: k, ...c })),
   },
   { weight: 4, arbitrary: fc.tuple(key, field).map(([k, f]): Write => withField(f, { do: 'remove', key: k })) },
   {
@@ -111,9 +127,9 @@ function performOne(database: Database, write: Write): void {
       return writer.setField(ref, name, 0, name.length, bytes, 0, bytes.length, until);
     }
     case 'add': {
-      if (write.field === undefined) return writer.add(ref, parseExact(write.change));
+      if (write.field === undefined) return writer.add(ref, parseExact(write.change), write.asDecimal);
       const name = Buffer.from(write.field);
-      return writer.addField(ref, name, 0, name.length, parseExact(write.change));
+      return writer.addField(ref, name, 0, name.length, parseExact(write.change), write.asDecimal);
     }
     case 'remove': {
       if (write.field === undefined) return writer.remove(ref);
