@@ -166,5 +166,6 @@ const standIn = (database: Database, clock: Clock): InstancePort => ({
   publishToPeers: nothing,
   acceptFeed: nothing,
   info: () => ({}),
+  resetStats: nothing,
   log: nothing,
 });
