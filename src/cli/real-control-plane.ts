@@ -3,11 +3,10 @@
  *
  * Everything is loaded when first needed (schemas, TLS, HTTP): that is most of what a short command would wait for.
  */
-import { existsSync } from 'node:fs';
-import { rmdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { AdminClient } from '../admin/client.ts';
 import type { ClusterInfo, ControlPlane, KnownNode, NodeApi } from './control-plane.ts';
+import { absentFolders, isUsableFolder, removeEmptyFolders } from '../node/files.ts';
 import type { LocalNode } from '../node/home.ts';
 
 /** `home` is absolute; `version` is what the daemons of this installation call themselves. */
@@ -18,10 +17,11 @@ export function createControlPlane({
   readonly home: string;
   readonly version: string;
 }): ControlPlane {
-  const homeExisted = existsSync(home);
+  // What this process makes goes again with the last node in it.
+  const absentBefore = absentFolders(join(home, 'nodes'));
   return {
     async nodes() {
-      if (!existsSync(home)) return [];
+      if (!(await isUsableFolder(home))) return [];
       const { listNodes } = await import('../node/home.ts');
       const { readRemoteClusters } = await import('./remote-clusters.ts');
       const [local, remote] = await Promise.all([listNodes(home), readRemoteClusters(home)]);
@@ -44,7 +44,7 @@ export function createControlPlane({
     async remove(name) {
       const { removeNode } = await import('../node/detach.ts');
       await removeNode(home, name);
-      if (!homeExisted) await removeEmptyFolders([join(home, 'nodes'), home]);
+      await removeEmptyFolders(await absentBefore);
     },
     async remember(clusters) {
       const { rememberRemoteClusters } = await import('./remote-clusters.ts');
@@ -67,11 +67,6 @@ async function knownLocal(home: string, node: LocalNode): Promise<KnownNode> {
 
 function knownRemote(cluster: ClusterInfo): KnownNode {
   return { cluster, kind: 'remote', running: true, pid: null, host: null, orphans: [] };
-}
-
-/** A home that this process made goes with the last thing in it; whatever is still in use stays. */
-async function removeEmptyFolders(paths: readonly string[]): Promise<void> {
-  for (const path of paths) await rmdir(path).catch(() => {});
 }
 
 /** One client per object, made at the first call. */

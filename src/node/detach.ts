@@ -8,7 +8,17 @@ import { join } from 'node:path';
 import { AdminClient } from '../admin/client.ts';
 import { CrdbError, ERROR_KINDS, type ErrorCode } from '../errors.ts';
 import { nodeEntry, type Entry } from './entries.ts';
-import { diskFull, isDiskFull, makeFolder, openLog, readJson, readLogTail, replaceJson } from './files.ts';
+import {
+  absentFolders,
+  diskFull,
+  isDiskFull,
+  makeFolder,
+  openLog,
+  readJson,
+  readLogTail,
+  removeEmptyFolders,
+  replaceJson,
+} from './files.ts';
 import {
   databasePaths,
   listFolders,
@@ -59,6 +69,18 @@ export async function startDetached(options: DetachOptions): Promise<LocalNode> 
     );
   }
   const paths = nodePaths(home, cluster);
+  const absent = await absentFolders(paths.directory);
+  try {
+    return await startDaemon(options, paths);
+  } catch (error) {
+    if (existing === null) await removeUnstarted(paths);
+    await removeEmptyFolders(absent);
+    throw error;
+  }
+}
+
+async function startDaemon(options: DetachOptions, paths: NodePaths): Promise<LocalNode> {
+  const { home, cluster } = options;
   await makeFolder(paths.directory);
   const log = await openLog(paths.log);
   const entry = options.entry ?? nodeEntry();
@@ -77,11 +99,7 @@ export async function startDetached(options: DetachOptions): Promise<LocalNode> 
     child.unref();
     return node;
   }
-  if (exit.ended()) {
-    const failure = await describeFailure(paths, log.sizeBytes, cluster, exit.how());
-    if (existing === null) await removeUnstarted(paths);
-    throw failure;
-  }
+  if (exit.ended()) throw await describeFailure(paths, log.sizeBytes, cluster, exit.how());
   await endProcess(cluster, { pid: child.pid!, startTime: null });
   await stopOrphans(paths);
   throw new CrdbError('timed_out', `The node of ${cluster} did not answer within ${NODE_READY_MS_MAX} ms`, {
