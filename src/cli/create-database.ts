@@ -10,7 +10,7 @@ import type { CrdbTask } from '../admin/contract.ts';
 import { CrdbError } from '../errors.ts';
 import type { ClusterInfo, ControlPlane, KnownNode, NodeApi } from './control-plane.ts';
 import { instanceDocuments, type InstanceDocument } from './documents.ts';
-import { createRequestOf, type CreatePlan, type LocalParticipant } from './plan-create.ts';
+import { createRequestOf, type CreatePlan, type LocalParticipant, type Participant } from './plan-create.ts';
 import { runTask, settleTask } from './run-task.ts';
 import type { Steps } from './steps.ts';
 import { UndoStack } from './undo-stack.ts';
@@ -71,9 +71,18 @@ export async function refuseTakenName(control: ControlPlane, name: string): Prom
   }
 }
 
+/** A local node whose files are damaged is there, holds data, and is neither started nor made anew. */
+export function refuseDamaged(participants: readonly Participant[], known: ReadonlyMap<string, KnownNode>): void {
+  for (const { kind, cluster } of participants) {
+    const damage = kind === 'local' ? known.get(cluster)?.damage : null;
+    if (damage) throw damage;
+  }
+}
+
 /** Addresses and credentials of all participants, local ones started. One after the other: they choose free ports. */
 async function bringUpClusters(plan: CreatePlan, services: CreateServices, undo: UndoStack): Promise<ClusterInfo[]> {
   const known = new Map((await services.control.nodes()).map((node) => [node.cluster.name, node]));
+  refuseDamaged(plan.participants, known);
   const clusters: ClusterInfo[] = [];
   for (const participant of plan.participants) {
     services.signal.throwIfAborted();

@@ -5,9 +5,10 @@
  */
 import { join } from 'node:path';
 import type { AdminClient } from '../admin/client.ts';
+import { CrdbError } from '../errors.ts';
 import type { ClusterInfo, ControlPlane, KnownNode, NodeApi } from './control-plane.ts';
 import { absentFolders, isUsableFolder, removeEmptyFolders } from '../node/files.ts';
-import type { LocalNode } from '../node/home.ts';
+import type { DamagedNode, LocalNode } from '../node/home.ts';
 
 /** `home` is absolute; `version` is what the daemons of this installation call themselves. */
 export function createControlPlane({
@@ -38,8 +39,10 @@ export function createControlPlane({
     },
     async stop(name) {
       const { stopNode } = await import('../node/detach.ts');
-      const { readNode } = await import('../node/home.ts');
-      return (await readNode(home, name)) !== null && (await stopNode(home, name));
+      return stopNode(home, name).catch((error: unknown) => {
+        if (error instanceof CrdbError && error.code === 'node_not_found') return false;
+        throw error;
+      });
     },
     async remove(name) {
       const { removeNode } = await import('../node/detach.ts');
@@ -53,7 +56,14 @@ export function createControlPlane({
   };
 }
 
-async function knownLocal(home: string, node: LocalNode): Promise<KnownNode> {
+async function knownLocal(home: string, node: LocalNode | DamagedNode): Promise<KnownNode> {
+  const listOrphans = async () => (await import('../node/orphans.ts')).listOrphans(home, node.cluster);
+  if ('damage' in node) {
+    const { cluster: name, damage } = node;
+    const unknown = { name, url: '', credentials: { username: '', password: '' } };
+    const orphans = await listOrphans();
+    return { cluster: unknown, kind: 'local', running: false, pid: null, host: null, damage, orphans };
+  }
   const { cluster, adminUrl, credentials, certificate, alive, process, host } = node;
   return {
     cluster: { name: cluster, url: adminUrl, credentials, certificate },
@@ -61,12 +71,13 @@ async function knownLocal(home: string, node: LocalNode): Promise<KnownNode> {
     running: alive,
     pid: alive ? (process?.pid ?? null) : null,
     host,
-    orphans: alive ? [] : await import('../node/orphans.ts').then(({ listOrphans }) => listOrphans(home, cluster)),
+    damage: null,
+    orphans: alive ? [] : await listOrphans(),
   };
 }
 
 function knownRemote(cluster: ClusterInfo): KnownNode {
-  return { cluster, kind: 'remote', running: true, pid: null, host: null, orphans: [] };
+  return { cluster, kind: 'remote', running: true, pid: null, host: null, damage: null, orphans: [] };
 }
 
 /** One client per object, made at the first call. */

@@ -27,8 +27,9 @@ import {
 } from './files.ts';
 import {
   adminCredentials,
+  findLockHolder,
   nodePaths,
-  nodeRecord,
+  readRecord,
   type AdminCredentials,
   type NodePaths,
   type NodeRecord,
@@ -39,7 +40,7 @@ import { keepLogsSmall } from './log-rotation.ts';
 import type { Log } from './log.ts';
 import { createNodeService, type NodeService } from './node-service.ts';
 import { explainListenFailure, isUnavailable } from './ports.ts';
-import { identifyProcess, isAlive, processIdentity, type ProcessIdentity } from './process-identity.ts';
+import { identifyProcess, type ProcessIdentity } from './process-identity.ts';
 import { createSecret, createSuffix, monotonicMs, settlesWithin } from './system.ts';
 
 export interface NodeOptions {
@@ -127,7 +128,7 @@ async function removeNodeFiles(paths: NodePaths, made: readonly string[]): Promi
 
 async function compose(options: NodeOptions, paths: NodePaths, self: ProcessIdentity): Promise<RunningNode> {
   const { cluster, version, log } = options;
-  const before = await readJson(paths.record, nodeRecord);
+  const before = await readRecord(paths, cluster);
   const host = options.host ?? before?.host ?? DEFAULT_HOST;
   const credentials = await loadCredentials(paths);
   const { certificate, key } = await loadCertificate(paths, cluster);
@@ -277,8 +278,8 @@ async function takeLock(paths: NodePaths, cluster: string, self: ProcessIdentity
       } catch (error) {
         if (codeOf(error) !== 'EEXIST') throw error;
       }
-      const holder = await readJson(paths.lock, processIdentity).catch(() => null);
-      if (holder !== null && isAlive(holder)) {
+      const holder = await findLockHolder(paths);
+      if (holder !== null) {
         throw new CrdbError('node_already_running', `The node of ${cluster} is already running, process ${holder.pid}`);
       }
       await rm(paths.lock, { force: true });

@@ -21,6 +21,7 @@ import {
 } from './files.ts';
 import {
   databasePaths,
+  findLockHolder,
   listFolders,
   nodePaths,
   nodeRecord,
@@ -40,7 +41,7 @@ import {
   READY_POLL_MS,
   SIGKILL_MS_MAX,
 } from './limits.ts';
-import { isAlive, processIdentity, signalProcess, type ProcessIdentity } from './process-identity.ts';
+import { isAlive, signalProcess, type ProcessIdentity } from './process-identity.ts';
 import { pollUntil } from './system.ts';
 
 export interface DetachOptions {
@@ -109,23 +110,30 @@ async function startDaemon(options: DetachOptions, paths: NodePaths): Promise<Lo
 
 /**
  * Stops the daemon with its instances, and whatever instance a dead daemon has left. Returns false when nothing of it ran.
- * Throws node_not_found; failed when a process cannot be ended.
+ * Damaged files do not keep it from that. Throws node_not_found; failed when a process cannot be ended, or when nothing ran
+ * and the files are damaged.
  */
 export async function stopNode(home: string, cluster: string): Promise<boolean> {
   const paths = nodePaths(home, cluster);
-  const node = await readNode(home, cluster);
+  let damage: unknown = null;
+  const node = await readNode(home, cluster).catch((error: unknown) => {
+    damage = error;
+    return null;
+  });
   const daemon = await findDaemon(paths, node);
-  if (node === null && daemon === null)
+  if (node === null && daemon === null && damage === null)
     throw new CrdbError('node_not_found', `There is no node "${cluster}" in ${home}`);
   if (daemon !== null) await stopDaemon(cluster, node, daemon);
   const orphans = await stopOrphans(paths);
   await rm(paths.lock, { force: true });
-  const record = await readJson(paths.record, nodeRecord);
+  const ran = daemon !== null || orphans > 0;
+  if (damage !== null && !ran) throw damage;
+  const record = await readJson(paths.record, nodeRecord).catch(() => null);
   if (record !== null && record.process !== null) {
     // Who reads it looks whether the process lives: on a full disk that has to do.
     await replaceJson(paths.record, { ...record, process: null } satisfies NodeRecord).catch(() => {});
   }
-  return daemon !== null || orphans > 0;
+  return ran;
 }
 
 /** Stops the node and removes everything it ever kept, data included. Absent is fine. */
@@ -138,8 +146,7 @@ export async function removeNode(home: string, cluster: string): Promise<void> {
 /** The running daemon: the record names it, and the lock already while it is still starting. */
 async function findDaemon(paths: NodePaths, node: LocalNode | null): Promise<ProcessIdentity | null> {
   if (node !== null && node.process !== null && node.alive) return node.process;
-  const holder = await readJson(paths.lock, processIdentity).catch(() => null);
-  return holder !== null && isAlive(holder) ? holder : null;
+  return findLockHolder(paths);
 }
 
 async function stopDaemon(cluster: string, node: LocalNode | null, daemon: ProcessIdentity): Promise<void> {

@@ -118,13 +118,13 @@ export async function exists(path: string): Promise<boolean> {
   );
 }
 
-/** null when absent. */
+/** null when absent. Throws `failed` naming the file when it cannot be read. */
 export async function readText(path: string): Promise<string | null> {
   try {
     return await readFile(path, 'utf8');
   } catch (error) {
     if (isAbsent(error)) return null;
-    throw error;
+    throw new CrdbError('failed', `${path} cannot be read: ${systemReasonOf(error)}`, { hint: HOME_HINT });
   }
 }
 
@@ -132,16 +132,21 @@ export async function readText(path: string): Promise<string | null> {
 export async function readJson<S extends z.ZodType>(path: string, schema: S): Promise<z.infer<S> | null> {
   const text = await readText(path);
   if (text === null) return null;
+  if (text.trim() === '') throw damaged(path, 'it is empty');
   let value: unknown;
   try {
     value = JSON.parse(text);
-  } catch (error) {
-    throw new CrdbError('failed', `${path} is damaged: ${reasonOf(error)}`);
+  } catch {
+    throw damaged(path, 'it is no JSON, or not all of it'); // the parser's own words quote the file, which may hold secrets
   }
   const parsed = schema.safeParse(value);
   if (parsed.success) return parsed.data;
   const [issue] = parsed.error.issues;
-  throw new CrdbError('failed', `${path} is damaged: ${issue?.path.join('.') ?? ''}: ${issue?.message ?? ''}`);
+  throw damaged(path, [issue?.path.join('.') ?? '', issue?.message ?? ''].filter((part) => part !== '').join(': '));
+}
+
+function damaged(path: string, why: string): CrdbError {
+  return new CrdbError('failed', `${path} is damaged: ${why}`, { hint: 'Put a copy of it back, or move it away.' });
 }
 
 /**
