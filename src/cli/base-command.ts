@@ -7,6 +7,7 @@
  */
 import { text } from 'node:stream/consumers';
 import { Command, type Config } from '@oclif/core';
+import type { Clock } from '../host/host.ts';
 import { createRealHost } from '../host/real-host.ts';
 import type { ControlPlane } from './control-plane.ts';
 import { readEnvironment, type Environment } from './environment.ts';
@@ -23,7 +24,8 @@ export abstract class BaseCommand extends Command {
   static override enableJsonFlag = true;
 
   protected readonly environment: Environment = readEnvironment();
-  protected readonly waiting: Waiting = waitingOn(createRealHost().clock);
+  protected readonly clock: Clock = createRealHost().clock;
+  protected readonly waiting: Waiting = waitingOn(this.clock);
   protected readonly style: Style = createStyle(this.environment.stdoutColor);
   readonly #interruption: Interruption;
   #watchesSignal = false;
