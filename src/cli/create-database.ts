@@ -13,7 +13,7 @@ import { instanceDocuments, type InstanceDocument } from './documents.ts';
 import { createRequestOf, type CreatePlan, type LocalParticipant, type Participant } from './plan-create.ts';
 import { runTask, settleTask } from './run-task.ts';
 import type { Steps } from './steps.ts';
-import { UndoStack } from './undo-stack.ts';
+import type { UndoStack } from './undo-stack.ts';
 import { waitForStreaming } from './wait-for-streaming.ts';
 import type { Waiting } from './waiting.ts';
 
@@ -22,6 +22,8 @@ export interface CreateServices {
   readonly steps: Steps;
   readonly waiting: Waiting;
   readonly signal: AbortSignal;
+  /** Empty. The caller can tell from it what is not taken back yet. */
+  readonly undo: UndoStack;
 }
 
 export interface CreatedDocument {
@@ -32,13 +34,12 @@ export interface CreatedDocument {
 }
 
 export async function createDatabase(plan: CreatePlan, services: CreateServices): Promise<CreatedDocument> {
-  const { control, steps, signal } = services;
+  const { control, steps, signal, undo } = services;
   await refuseTakenName(control, plan.name);
-  const undo = new UndoStack();
   try {
-    const clusters = await bringUpClusters(plan, services, undo);
+    const clusters = await bringUpClusters(plan, services);
     const api = control.api(clusters[0]!);
-    const guid = await create(plan, clusters, api, services, undo);
+    const guid = await create(plan, clusters, api, services);
     const database = (await api.listDatabases()).find((one) => one.guid === guid);
     if (database === undefined)
       throw new CrdbError('failed', `${clusters[0]!.name} does not know the database ${guid} it has just made`);
@@ -80,7 +81,7 @@ export function refuseDamaged(participants: readonly Participant[], known: Reado
 }
 
 /** Addresses and credentials of all participants, local ones started. One after the other: they choose free ports. */
-async function bringUpClusters(plan: CreatePlan, services: CreateServices, undo: UndoStack): Promise<ClusterInfo[]> {
+async function bringUpClusters(plan: CreatePlan, services: CreateServices): Promise<ClusterInfo[]> {
   const known = new Map((await services.control.nodes()).map((node) => [node.cluster.name, node]));
   refuseDamaged(plan.participants, known);
   const clusters: ClusterInfo[] = [];
@@ -89,7 +90,7 @@ async function bringUpClusters(plan: CreatePlan, services: CreateServices, undo:
     clusters.push(
       participant.kind === 'remote'
         ? participant.info
-        : await bringUp(participant, known.get(participant.cluster), services, undo),
+        : await bringUp(participant, known.get(participant.cluster), services),
     );
   }
   return clusters;
@@ -98,8 +99,7 @@ async function bringUpClusters(plan: CreatePlan, services: CreateServices, undo:
 async function bringUp(
   { cluster }: LocalParticipant,
   known: KnownNode | undefined,
-  { control, steps }: CreateServices,
-  undo: UndoStack,
+  { control, steps, undo }: CreateServices,
 ): Promise<ClusterInfo> {
   if (known?.running === true) return known.cluster;
   if (known === undefined) undo.push(`remove ${cluster}`, () => control.remove(cluster));
@@ -115,9 +115,8 @@ async function create(
   clusters: readonly ClusterInfo[],
   api: NodeApi,
   services: CreateServices,
-  undo: UndoStack,
 ): Promise<string> {
-  const { steps, waiting, signal } = services;
+  const { steps, waiting, signal, undo } = services;
   signal.throwIfAborted();
   const where = clusters.map((cluster) => cluster.name).join(', ');
   return steps.run(`Creating ${plan.name} on ${where}`, async (report) => {
@@ -129,7 +128,7 @@ async function create(
   });
 }
 
-/** Whatever became of the create task: afterwards the database is gone. Not interruptible, a second Ctrl-C ends the process. */
+/** Whatever became of the create task: afterwards the database is gone. Not interruptible: a second Ctrl-C ends the process. */
 async function takeBack(task: CrdbTask, api: NodeApi, waiting: Waiting): Promise<void> {
   const run = { api, waiting, signal: new AbortController().signal, report: () => {} };
   const ended = await settleTask(await api.task(task.id), run);
