@@ -64,7 +64,7 @@ export abstract class BaseCommand extends Command {
     exitInterrupted(
       json,
       `${this.#step === null ? 'Something' : `"${this.#step}"`} had begun, and may still come to its end.`,
-      LEFT_HINT,
+      'See what there is: crdb-cli node status',
     );
   }
 
