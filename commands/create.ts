@@ -83,6 +83,7 @@ export default class Create extends BaseCommand {
       steps: this.steps(),
       waiting: this.waiting,
       signal: this.signal,
+      undo: this.undo,
     });
     this.show(createdText(created, { password: (password ?? '') !== '' }));
     return created;

@@ -1,7 +1,7 @@
 import { BaseCommand } from '../src/cli/base-command.ts';
 import { chooseDatabase } from '../src/cli/choose.ts';
 import { databaseArgument, databaseGuidFlag } from '../src/cli/flags.ts';
-import { getDatabase, getText, type GetDocument } from '../src/cli/get-database.ts';
+import { getDatabase, getNotes, getText, type GetDocument } from '../src/cli/get-database.ts';
 
 export default class Get extends BaseCommand {
   static override summary = 'Show the configuration of a database.';
@@ -17,6 +17,7 @@ export default class Get extends BaseCommand {
     const { args, flags } = await this.parse(Get);
     const database = await getDatabase(await this.controlPlane(), chooseDatabase(args.DATABASE, flags['crdb-guid']));
     this.show(getText(database));
+    for (const note of getNotes(database)) this.note(note);
     return database;
   }
 }

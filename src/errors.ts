@@ -29,6 +29,7 @@ export const ERROR_KINDS = {
     hint: 'Choose another name, or remove it first: crdb-cli delete NAME',
   },
   port_in_use: { exitCode: 1, httpStatus: 409, hint: 'Leave --port away to have a free one chosen.' },
+  port_not_permitted: { exitCode: 1, httpStatus: 403, hint: 'Choose a port from 1024 on, such as --port 12000.' },
   node_unreachable: { exitCode: 4, httpStatus: 503, hint: 'See the nodes: crdb-cli node status' },
   node_already_running: { exitCode: 1, httpStatus: 409, hint: 'See: crdb-cli node status' },
   instance_failed: { exitCode: 1, httpStatus: 500, hint: "Read the instance's log; see: crdb-cli node status" },
@@ -38,6 +39,10 @@ export const ERROR_KINDS = {
   failed: { exitCode: 1, httpStatus: 500, hint: '' },
   bug: { exitCode: 70, httpStatus: 500, hint: 'Please report this with the text above.' },
 } as const satisfies Record<string, ErrorKind>;
+
+/** Next step where the state folder itself is the trouble. */
+export const HOME_HINT =
+  'CRDB_HOME names the folder that is used; see that it is a folder of yours, with room on its disk.';
 
 export type ErrorCode = keyof typeof ERROR_KINDS;
 

@@ -16,7 +16,7 @@ export default class SyncPause extends BaseCommand {
     const { instance, from } = flags;
     const nameOrGuid = chooseDatabase(args.DATABASE, flags['crdb-guid']);
     const change = { nameOrGuid, action: 'pause', instance, from, dryRun: flags['dry-run'] } as const;
-    const changed = await changeSync(change, await this.controlPlane());
+    const changed = await changeSync(change, await this.controlPlane(), this.signal);
     this.show(changeSyncText(changed));
     return changed;
   }

@@ -15,7 +15,7 @@ export default class SyncResume extends BaseCommand {
     const { instance, from } = flags;
     const nameOrGuid = chooseDatabase(args.DATABASE, flags['crdb-guid']);
     const change = { nameOrGuid, action: 'resume', instance, from, dryRun: flags['dry-run'] } as const;
-    const changed = await changeSync(change, await this.controlPlane());
+    const changed = await changeSync(change, await this.controlPlane(), this.signal);
     this.show(changeSyncText(changed));
     return changed;
   }

@@ -7,6 +7,7 @@
  */
 import { text } from 'node:stream/consumers';
 import { Command, type Config } from '@oclif/core';
+import type { Clock } from '../host/host.ts';
 import { createRealHost } from '../host/real-host.ts';
 import type { ControlPlane } from './control-plane.ts';
 import { readEnvironment, type Environment } from './environment.ts';
@@ -16,22 +17,35 @@ import { createConfirmation, type Confirmation } from './prompt.ts';
 import type { StandardInput } from './read-secrets.ts';
 import { exitInterrupted } from './report-error.ts';
 import { lineSteps, spinnerSteps, type Steps } from './steps.ts';
+import { UndoStack } from './undo-stack.ts';
 import { waitingOn, type Waiting } from './waiting.ts';
 import { watch } from './watch.ts';
+
+const LEFT_HINT =
+  'crdb-cli node status; stop a node with crdb-cli node stop NAME, its folder is nodes/NAME in CRDB_HOME';
 
 export abstract class BaseCommand extends Command {
   static override enableJsonFlag = true;
 
   protected readonly environment: Environment = readEnvironment();
-  protected readonly waiting: Waiting = waitingOn(createRealHost().clock);
+  protected readonly clock: Clock = createRealHost().clock;
+  protected readonly waiting: Waiting = waitingOn(this.clock);
   protected readonly style: Style = createStyle(this.environment.stdoutColor);
+  /** What the command has to take back when it fails. */
+  protected readonly undo = new UndoStack();
   readonly #interruption: Interruption;
   #watchesSignal = false;
+  #isDone = false;
+  /** Title of the step that runs, or was the last one: what an interruption may have cut off. */
+  #step: string | null = null;
 
   constructor(argv: string[], config: Config) {
     super(argv, config);
-    this.#interruption = watchInterruption(() => {
-      if (!this.#watchesSignal) exitInterrupted(this.jsonEnabled());
+    this.#interruption = watchInterruption({
+      onFirst: () => {
+        if (!this.#watchesSignal && !this.#isDone) this.#endInterrupted();
+      },
+      onSecond: () => this.#endInterrupted(),
     });
   }
 
@@ -39,6 +53,19 @@ export abstract class BaseCommand extends Command {
   protected get signal(): AbortSignal {
     this.#watchesSignal = true;
     return this.#interruption.signal;
+  }
+
+  #endInterrupted(): never {
+    if (this.#isDone) process.exit(130);
+    const json = this.jsonEnabled();
+    const { left } = this.undo;
+    if (left.length > 0) exitInterrupted(json, `Not taken back, so do it by hand: ${left.join(', ')}.`, LEFT_HINT);
+    if (this.#step === null && !this.#watchesSignal) exitInterrupted(json);
+    exitInterrupted(
+      json,
+      `${this.#step === null ? 'Something' : `"${this.#step}"`} had begun, and may still come to its end.`,
+      'See what there is: crdb-cli node status',
+    );
   }
 
   /** The nodes of this home. Loaded when asked for: help and usage errors need none of it. */
@@ -73,9 +100,17 @@ export abstract class BaseCommand extends Command {
   }
 
   protected steps(): Steps {
-    if (this.environment.spinners && !this.jsonEnabled())
-      return spinnerSteps(process.stderr, this.environment.stderrColor);
-    return lineSteps(process.stderr, this.waiting);
+    const spins = this.environment.spinners && !this.jsonEnabled();
+    const steps = spins
+      ? spinnerSteps(process.stderr, this.environment.stderrColor)
+      : lineSteps(process.stderr, this.waiting);
+    return {
+      ...steps,
+      run: (title, work) => {
+        this.#step = title;
+        return steps.run(title, work);
+      },
+    };
   }
 
   protected confirmation(yes: boolean): Confirmation {
@@ -91,7 +126,9 @@ export abstract class BaseCommand extends Command {
       write: (text: string) => process.stdout.write(text),
     };
     await watch(take, { screen, waiting: this.waiting, signal: this.signal });
-    if (this.signal.aborted) this.exit(130);
+    if (!this.signal.aborted) return;
+    if (isTerminal) process.stdout.write('\n'); // below the ^C that the terminal shows
+    this.exit(130);
   }
 
   override logJson(document: unknown): void {
@@ -102,7 +139,8 @@ export abstract class BaseCommand extends Command {
     return Promise.reject(error);
   }
 
+  /** Signals stay with this command: it ends in a moment, and says what it has done. */
   protected override async finally(): Promise<void> {
-    this.#interruption.release();
+    this.#isDone = true;
   }
 }

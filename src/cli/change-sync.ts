@@ -37,12 +37,18 @@ interface Concerned {
   readonly from: readonly number[];
 }
 
-export async function changeSync(options: ChangeSyncOptions, control: ControlPlane): Promise<ChangeSyncDocument> {
+/** The signal is heeded until the first change; what has begun is brought to its end. */
+export async function changeSync(
+  options: ChangeSyncOptions,
+  control: ControlPlane,
+  signal?: AbortSignal,
+): Promise<ChangeSyncDocument> {
   const { action, from } = options;
   const { database, nodes } = await findDatabase(control, options.nameOrGuid);
   const { guid, name } = database;
   const concerned = concernedInstances(options, database, nodes);
   await Promise.all(concerned.map(({ cluster }) => control.api(cluster).syncStatus(guid)));
+  signal?.throwIfAborted();
   const instances = [];
   for (const { id, cluster, from: sources } of concerned) {
     const change = { action, ...(from === undefined ? {} : { from }) };

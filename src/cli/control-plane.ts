@@ -14,6 +14,7 @@ import type {
   SyncRequest,
   SyncStatus,
 } from '../admin/contract.ts';
+import type { CrdbError } from '../errors.ts';
 
 export type { ClusterInfo };
 
@@ -38,6 +39,8 @@ export interface KnownNode {
   readonly pid: number | null;
   /** What a local node listens on; null for a remote one. */
   readonly host: string | null;
+  /** Why nothing but the name is known of a local node: its files are damaged. It is `running` false then, whatever runs. */
+  readonly damage: CrdbError | null;
   /** Instances that serve on although the daemon of this local node is gone. */
   readonly orphans: NodeStatus['instances'];
 }

@@ -10,10 +10,10 @@ import type { CrdbTask } from '../admin/contract.ts';
 import { CrdbError } from '../errors.ts';
 import type { ClusterInfo, ControlPlane, KnownNode, NodeApi } from './control-plane.ts';
 import { instanceDocuments, type InstanceDocument } from './documents.ts';
-import { createRequestOf, type CreatePlan, type LocalParticipant } from './plan-create.ts';
+import { createRequestOf, type CreatePlan, type LocalParticipant, type Participant } from './plan-create.ts';
 import { runTask, settleTask } from './run-task.ts';
 import type { Steps } from './steps.ts';
-import { UndoStack } from './undo-stack.ts';
+import type { UndoStack } from './undo-stack.ts';
 import { waitForStreaming } from './wait-for-streaming.ts';
 import type { Waiting } from './waiting.ts';
 
@@ -22,6 +22,8 @@ export interface CreateServices {
   readonly steps: Steps;
   readonly waiting: Waiting;
   readonly signal: AbortSignal;
+  /** Empty. The caller can tell from it what is not taken back yet. */
+  readonly undo: UndoStack;
 }
 
 export interface CreatedDocument {
@@ -32,13 +34,12 @@ export interface CreatedDocument {
 }
 
 export async function createDatabase(plan: CreatePlan, services: CreateServices): Promise<CreatedDocument> {
-  const { control, steps, signal } = services;
+  const { control, steps, signal, undo } = services;
   await refuseTakenName(control, plan.name);
-  const undo = new UndoStack();
   try {
-    const clusters = await bringUpClusters(plan, services, undo);
+    const clusters = await bringUpClusters(plan, services);
     const api = control.api(clusters[0]!);
-    const guid = await create(plan, clusters, api, services, undo);
+    const guid = await create(plan, clusters, api, services);
     const database = (await api.listDatabases()).find((one) => one.guid === guid);
     if (database === undefined)
       throw new CrdbError('failed', `${clusters[0]!.name} does not know the database ${guid} it has just made`);
@@ -71,16 +72,25 @@ export async function refuseTakenName(control: ControlPlane, name: string): Prom
   }
 }
 
+/** A local node whose files are damaged is there, holds data, and is neither started nor made anew. */
+export function refuseDamaged(participants: readonly Participant[], known: ReadonlyMap<string, KnownNode>): void {
+  for (const { kind, cluster } of participants) {
+    const damage = kind === 'local' ? known.get(cluster)?.damage : null;
+    if (damage) throw damage;
+  }
+}
+
 /** Addresses and credentials of all participants, local ones started. One after the other: they choose free ports. */
-async function bringUpClusters(plan: CreatePlan, services: CreateServices, undo: UndoStack): Promise<ClusterInfo[]> {
+async function bringUpClusters(plan: CreatePlan, services: CreateServices): Promise<ClusterInfo[]> {
   const known = new Map((await services.control.nodes()).map((node) => [node.cluster.name, node]));
+  refuseDamaged(plan.participants, known);
   const clusters: ClusterInfo[] = [];
   for (const participant of plan.participants) {
     services.signal.throwIfAborted();
     clusters.push(
       participant.kind === 'remote'
         ? participant.info
-        : await bringUp(participant, known.get(participant.cluster), services, undo),
+        : await bringUp(participant, known.get(participant.cluster), services),
     );
   }
   return clusters;
@@ -89,8 +99,7 @@ async function bringUpClusters(plan: CreatePlan, services: CreateServices, undo:
 async function bringUp(
   { cluster }: LocalParticipant,
   known: KnownNode | undefined,
-  { control, steps }: CreateServices,
-  undo: UndoStack,
+  { control, steps, undo }: CreateServices,
 ): Promise<ClusterInfo> {
   if (known?.running === true) return known.cluster;
   if (known === undefined) undo.push(`remove ${cluster}`, () => control.remove(cluster));
@@ -106,9 +115,8 @@ async function create(
   clusters: readonly ClusterInfo[],
   api: NodeApi,
   services: CreateServices,
-  undo: UndoStack,
 ): Promise<string> {
-  const { steps, waiting, signal } = services;
+  const { steps, waiting, signal, undo } = services;
   signal.throwIfAborted();
   const where = clusters.map((cluster) => cluster.name).join(', ');
   return steps.run(`Creating ${plan.name} on ${where}`, async (report) => {
@@ -120,7 +128,7 @@ async function create(
   });
 }
 
-/** Whatever became of the create task: afterwards the database is gone. Not interruptible, a second Ctrl-C ends the process. */
+/** Whatever became of the create task: afterwards the database is gone. Not interruptible: a second Ctrl-C ends the process. */
 async function takeBack(task: CrdbTask, api: NodeApi, waiting: Waiting): Promise<void> {
   const run = { api, waiting, signal: new AbortController().signal, report: () => {} };
   const ended = await settleTask(await api.task(task.id), run);

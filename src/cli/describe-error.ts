@@ -6,7 +6,7 @@
  * two renderings of the same `CrdbError`, so message and exit code can never differ between them.
  */
 import { codeOf } from '../base/error-shape.ts';
-import { CrdbError, ERROR_KINDS } from '../errors.ts';
+import { CrdbError, ERROR_KINDS, HOME_HINT } from '../errors.ts';
 import { nearestWord } from './suggest.ts';
 
 /** What oclif adds to the message of an error thrown while it parses `--flag`. */
@@ -80,7 +80,6 @@ function refuse(message: string, hint: string): CrdbError {
   return new CrdbError('invalid_request', message, { hint });
 }
 
-const HOME_HINT = 'CRDB_HOME names the folder that is used; see that it is a folder of yours, with room on its disk.';
 const FILE_PROBLEMS = ['EACCES', 'EPERM', 'ENOTDIR', 'EISDIR', 'EROFS', 'ENOSPC', 'EDQUOT', 'ENAMETOOLONG', 'EIO'];
 
 /** The operator's disk, not our mistake. */

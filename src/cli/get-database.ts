@@ -4,17 +4,20 @@ import type { ControlPlane } from './control-plane.ts';
 import { instanceDocuments, type InstanceDocument } from './documents.ts';
 import { fields } from './output.ts';
 import { sizeText } from './parse-size.ts';
-import { findDatabase } from './survey.ts';
+import { findDatabase, unreachableNote, type Unreachable } from './survey.ts';
 
 export interface GetDocument {
   readonly guid: string;
   readonly name: string;
   readonly default_db_config: DatabaseConfig;
   readonly instances: readonly (InstanceDocument & { readonly compression: number })[];
+  /** Nodes of the database that could not be asked. */
+  readonly unreachable: readonly Unreachable[];
 }
 
 export async function getDatabase(control: ControlPlane, nameOrGuid: string): Promise<GetDocument> {
-  const { database } = await findDatabase(control, nameOrGuid);
+  const { database, unreachable } = await findDatabase(control, nameOrGuid);
+  const takesPart = new Set(database.instances.map(({ cluster }) => cluster.name));
   const compression = new Map(database.instances.map((instance) => [instance.id, instance.compression]));
   return {
     guid: database.guid,
@@ -24,6 +27,7 @@ export async function getDatabase(control: ControlPlane, nameOrGuid: string): Pr
       ...instance,
       compression: compression.get(instance.id) ?? 0,
     })),
+    unreachable: unreachable.filter(({ cluster }) => takesPart.has(cluster)),
   };
 }
 
@@ -50,6 +54,11 @@ export function getText({ guid, name, default_db_config: config, instances }: Ge
     ),
     ...instances.map(instanceText),
   ].join('\n');
+}
+
+/** What a reader should know beside the configuration; for standard error. */
+export function getNotes({ unreachable }: GetDocument): string[] {
+  return unreachable.map((node) => unreachableNote(node, 'this is what the others know'));
 }
 
 function instanceText({

@@ -1,7 +1,10 @@
 /**
  * Ctrl-C and termination. A command that changes something must be able to take it back, so the first signal only aborts
  * an `AbortSignal` that the services watch between their steps; they undo and fail with `interrupted` (exit code 130).
- * A second signal ends the process at once: the operator's last word.
+ * A second signal ends the process at once: the operator's last word, answered with what is left behind.
+ *
+ * Until there is a command (the command line is still being loaded) a signal ends the process, which has touched nothing. When the
+ * command is done, signals come too late: its result is reported as it is.
  */
 import { CrdbError } from '../errors.ts';
 
@@ -13,12 +16,17 @@ export interface Interruption {
 
 const SIGNALS = ['SIGINT', 'SIGTERM', 'SIGHUP'] as const;
 
-export function watchInterruption(onFirst: () => void): Interruption {
+export function watchInterruption(handlers: {
+  readonly onFirst: (reason: CrdbError) => void;
+  /** Ends the process. */
+  readonly onSecond: () => never;
+}): Interruption {
   const controller = new AbortController();
   const interrupt = (name: NodeJS.Signals): void => {
-    if (controller.signal.aborted) process.exit(130);
-    controller.abort(new CrdbError('interrupted', `Interrupted (${name})`));
-    onFirst();
+    if (controller.signal.aborted) handlers.onSecond();
+    const reason = new CrdbError('interrupted', `Interrupted (${name})`);
+    controller.abort(reason);
+    handlers.onFirst(reason);
   };
   for (const name of SIGNALS) process.on(name, interrupt);
   return {
@@ -27,4 +35,9 @@ export function watchInterruption(onFirst: () => void): Interruption {
       for (const name of SIGNALS) process.off(name, interrupt);
     },
   };
+}
+
+/** Calls `end` for a signal that arrives before anybody else handles signals. */
+export function watchStart(end: () => never): void {
+  for (const name of SIGNALS) process.on(name, () => process.listenerCount(name) > 1 || end());
 }

@@ -2,7 +2,7 @@
 import type { ControlPlane } from './control-plane.ts';
 import { instanceDocuments, type InstanceDocument } from './documents.ts';
 import { table, type Style } from './output.ts';
-import { surveyNodes, type Unreachable } from './survey.ts';
+import { surveyNodes, unreachableNote, type Unreachable } from './survey.ts';
 
 export interface ListDocument {
   readonly databases: readonly {
@@ -36,9 +36,7 @@ export function listText({ databases }: ListDocument, style: Style): string {
 
 /** What a reader should know beside the table; for standard error. */
 export function listNotes({ databases, unreachable }: ListDocument): string[] {
-  const notes = unreachable.map(
-    ({ cluster, reason }) => `Note: ${cluster} ${reason}; databases that only it knows are not shown.`,
-  );
+  const notes = unreachable.map((node) => unreachableNote(node, 'databases that only it knows are not shown'));
   if (databases.length === 0 && unreachable.length === 0)
     notes.push('There are no databases. Make one: crdb-cli create orders --local 2');
   return notes;

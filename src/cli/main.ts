@@ -2,16 +2,19 @@
  * The way into the command line: runs the command that the arguments name and ends the process with the exit code of the
  * contract (docs/reference/exit-codes.md). oclif finds and parses commands; what it would print for failures is replaced
  * here, so that text, --json and exit codes follow one rule for commands, usage errors and unknown commands alike.
+ * oclif is loaded last, because that takes most of the start: Ctrl-C is answered before.
  */
-import { Config, run } from '@oclif/core';
+import type { Config } from '@oclif/core';
 import type { CrdbError } from '../errors.ts';
-import { reportError } from './report-error.ts';
+import { watchStart } from './interruption.ts';
+import { exitInterrupted, reportError } from './report-error.ts';
 import { explainUnknownCommand, helpFor } from './suggest.ts';
 
 /** `from`: file URL of the script in bin/, which tells oclif where the package is. Never returns normally. */
 export async function main(argv: readonly string[], from: string): Promise<void> {
-  surviveClosedPipes();
   const json = wantsJson(argv);
+  watchStart(() => exitInterrupted(json));
+  surviveClosedPipes();
   process.on('uncaughtException', (error) => process.exit(reportError(error, json)));
   process.on('unhandledRejection', (error) => process.exit(reportError(error, json)));
   process.exit(await runCommand(argv, from, json));
@@ -20,10 +23,11 @@ export async function main(argv: readonly string[], from: string): Promise<void>
 async function runCommand(argv: readonly string[], from: string, json: boolean): Promise<number> {
   let commands: readonly string[] = [];
   try {
-    const config = await Config.load(from);
+    const oclif = await import('@oclif/core');
+    const config = await oclif.Config.load(from);
     commands = config.commandIDs.map((id) => id.replaceAll(':', ' '));
     if (json && argumentsOf(argv)[0] === '--version') writeVersion(config);
-    else await run(argumentsOf(argv), config);
+    else await oclif.run(argumentsOf(argv), config);
   } catch (error) {
     const exitCode = requestedExit(error);
     if (exitCode !== null) return exitCode;

@@ -11,9 +11,10 @@ export interface NodeStatusDocument {
 
 export interface NodeDocument {
   readonly cluster: string;
-  /** `unattended`: the daemon is gone and its instances, listed, serve on. */
-  readonly status: 'running' | 'stopped' | 'unattended' | 'unreachable';
-  readonly admin_url: string;
+  /** `unattended`: the daemon is gone and its instances, listed, serve on. `damaged`: its files cannot be used. */
+  readonly status: 'running' | 'stopped' | 'unattended' | 'unreachable' | 'damaged';
+  /** null when damaged. */
+  readonly admin_url: string | null;
   /** Why it is unreachable, or what to do about it; null otherwise. */
   readonly error: string | null;
   /** null unless running. */
@@ -43,11 +44,11 @@ export function nodeNotFound(name: string, known: readonly KnownNode[]): CrdbErr
 }
 
 async function describeNode(control: ControlPlane, node: KnownNode): Promise<NodeDocument> {
-  const { cluster, running, host, orphans } = node;
+  const { cluster, running, host, orphans, damage } = node;
   const silent = (status: Exclude<NodeDocument['status'], 'running'>, error: string | null): NodeDocument => ({
     cluster: cluster.name,
     status,
-    admin_url: cluster.url,
+    admin_url: damage === null ? cluster.url : null,
     error,
     pid: null,
     version: null,
@@ -56,6 +57,7 @@ async function describeNode(control: ControlPlane, node: KnownNode): Promise<Nod
     host,
     instances: orphans,
   });
+  if (damage !== null) return silent('damaged', `${damage.message}. ${damage.hint}`);
   if (!running && orphans.length === 0) return silent('stopped', null);
   if (!running) {
     return silent('unattended', `it ${whyDown(node)}; the next one takes them up: ${startHint([node])}`);
@@ -90,7 +92,8 @@ export function nodeStatusText({ nodes }: NodeStatusDocument, style: Style): str
 function nodeText(node: NodeDocument, style: Style): string {
   const status = node.status === 'running' ? style.good(node.status) : style.careful(node.status);
   const since = node.uptime_seconds === null ? '' : ` for ${durationText(node.uptime_seconds * 1000)}, pid ${node.pid}`;
-  const title = `${style.heading(node.cluster)}  ${node.admin_url}  ${status}${since}`;
+  const url = node.admin_url === null ? '' : `  ${node.admin_url}`;
+  const title = `${style.heading(node.cluster)}${url}  ${status}${since}`;
   const error = node.error === null ? [] : [node.error];
   const lines = [...error, ...(node.instances.length > 0 ? instanceLines(node.instances, style) : [])];
   if (lines.length === 0 && node.status === 'running') lines.push('no instances');

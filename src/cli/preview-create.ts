@@ -1,7 +1,7 @@
 /** `crdb-cli create --dry-run`: the same checks and what would be done; nothing is started, nothing is written. */
 import type { DatabaseConfig } from '../admin/contract.ts';
 import type { ControlPlane } from './control-plane.ts';
-import { refuseTakenName } from './create-database.ts';
+import { refuseDamaged, refuseTakenName } from './create-database.ts';
 import { table, type Style } from './output.ts';
 import type { CreatePlan, Participant } from './plan-create.ts';
 
@@ -23,6 +23,7 @@ export interface PlannedCreateDocument {
 export async function previewCreate(plan: CreatePlan, control: ControlPlane): Promise<PlannedCreateDocument> {
   await refuseTakenName(control, plan.name);
   const known = new Map((await control.nodes()).map((node) => [node.cluster.name, node]));
+  refuseDamaged(plan.participants, known);
   const nodeOf = (participant: Participant): PlannedCreateDocument['instances'][number]['node'] => {
     const node = known.get(participant.cluster);
     if (participant.kind === 'remote' || node?.running === true) return 'exists';

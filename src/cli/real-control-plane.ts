@@ -3,12 +3,12 @@
  *
  * Everything is loaded when first needed (schemas, TLS, HTTP): that is most of what a short command would wait for.
  */
-import { existsSync } from 'node:fs';
-import { rmdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { AdminClient } from '../admin/client.ts';
+import { CrdbError } from '../errors.ts';
 import type { ClusterInfo, ControlPlane, KnownNode, NodeApi } from './control-plane.ts';
-import type { LocalNode } from '../node/home.ts';
+import { absentFolders, isUsableFolder, removeEmptyFolders } from '../node/files.ts';
+import type { DamagedNode, LocalNode } from '../node/home.ts';
 
 /** `home` is absolute; `version` is what the daemons of this installation call themselves. */
 export function createControlPlane({
@@ -18,10 +18,11 @@ export function createControlPlane({
   readonly home: string;
   readonly version: string;
 }): ControlPlane {
-  const homeExisted = existsSync(home);
+  // What this process makes goes again with the last node in it.
+  const absentBefore = absentFolders(join(home, 'nodes'));
   return {
     async nodes() {
-      if (!existsSync(home)) return [];
+      if (!(await isUsableFolder(home))) return [];
       const { listNodes } = await import('../node/home.ts');
       const { readRemoteClusters } = await import('./remote-clusters.ts');
       const [local, remote] = await Promise.all([listNodes(home), readRemoteClusters(home)]);
@@ -38,13 +39,15 @@ export function createControlPlane({
     },
     async stop(name) {
       const { stopNode } = await import('../node/detach.ts');
-      const { readNode } = await import('../node/home.ts');
-      return (await readNode(home, name)) !== null && (await stopNode(home, name));
+      return stopNode(home, name).catch((error: unknown) => {
+        if (error instanceof CrdbError && error.code === 'node_not_found') return false;
+        throw error;
+      });
     },
     async remove(name) {
       const { removeNode } = await import('../node/detach.ts');
       await removeNode(home, name);
-      if (!homeExisted) await removeEmptyFolders([join(home, 'nodes'), home]);
+      await removeEmptyFolders(await absentBefore);
     },
     async remember(clusters) {
       const { rememberRemoteClusters } = await import('./remote-clusters.ts');
@@ -53,7 +56,14 @@ export function createControlPlane({
   };
 }
 
-async function knownLocal(home: string, node: LocalNode): Promise<KnownNode> {
+async function knownLocal(home: string, node: LocalNode | DamagedNode): Promise<KnownNode> {
+  const listOrphans = async () => (await import('../node/orphans.ts')).listOrphans(home, node.cluster);
+  if ('damage' in node) {
+    const { cluster: name, damage } = node;
+    const unknown = { name, url: '', credentials: { username: '', password: '' } };
+    const orphans = await listOrphans();
+    return { cluster: unknown, kind: 'local', running: false, pid: null, host: null, damage, orphans };
+  }
   const { cluster, adminUrl, credentials, certificate, alive, process, host } = node;
   return {
     cluster: { name: cluster, url: adminUrl, credentials, certificate },
@@ -61,17 +71,13 @@ async function knownLocal(home: string, node: LocalNode): Promise<KnownNode> {
     running: alive,
     pid: alive ? (process?.pid ?? null) : null,
     host,
-    orphans: alive ? [] : await import('../node/orphans.ts').then(({ listOrphans }) => listOrphans(home, cluster)),
+    damage: null,
+    orphans: alive ? [] : await listOrphans(),
   };
 }
 
 function knownRemote(cluster: ClusterInfo): KnownNode {
-  return { cluster, kind: 'remote', running: true, pid: null, host: null, orphans: [] };
-}
-
-/** A home that this process made goes with the last thing in it; whatever is still in use stays. */
-async function removeEmptyFolders(paths: readonly string[]): Promise<void> {
-  for (const path of paths) await rmdir(path).catch(() => {});
+  return { cluster, kind: 'remote', running: true, pid: null, host: null, damage: null, orphans: [] };
 }
 
 /** One client per object, made at the first call. */

@@ -11,9 +11,9 @@ export function reportError(error: unknown, json: boolean, help?: string): numbe
   return shown.exitCode;
 }
 
-/** Ctrl-C in a command that has nothing to take back. */
-export function exitInterrupted(json: boolean): never {
-  process.exit(reportError(new CrdbError('interrupted', 'Interrupted. Nothing was changed.'), json));
+/** Ctrl-C, and nothing is waited for. `what`: what became of the work, a sentence. */
+export function exitInterrupted(json: boolean, what = 'Nothing was changed.', hint = ''): never {
+  process.exit(reportError(new CrdbError('interrupted', `Interrupted. ${what}`, { hint }), json));
 }
 
 /** Synchronous, because the process ends next; a reader that has gone is no failure of its own. */

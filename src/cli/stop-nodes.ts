@@ -1,6 +1,7 @@
 /** `crdb-cli node stop`: nodes with the instances they run. All data stays. */
 import { CrdbError } from '../errors.ts';
 import type { ControlPlane } from './control-plane.ts';
+import { describeError } from './describe-error.ts';
 import { nodeNotFound } from './node-status.ts';
 import type { Steps } from './steps.ts';
 
@@ -17,16 +18,28 @@ export async function stopNodes(
   const chosen = known.filter(({ cluster, kind }) => (name === undefined ? kind === 'local' : cluster.name === name));
   if (name !== undefined && chosen.length === 0) throw nodeNotFound(name, known);
   const nodes: StopDocument['nodes'][number][] = [];
-  for (const { cluster, kind, running } of chosen) {
+  const failures: CrdbError[] = [];
+  for (const { cluster, kind, running, damage } of chosen) {
     if (kind === 'remote')
       throw new CrdbError(
         'failed',
         `${cluster.name} is a cluster on another machine (${cluster.url}): stop its node there`,
       );
-    const stopped = dryRun ? running : await steps.run(`Stopping ${cluster.name}`, () => control.stop(cluster.name));
-    nodes.push({ cluster: cluster.name, status: !stopped ? 'already_stopped' : dryRun ? 'planned' : 'stopped' });
+    try {
+      const stop = () => steps.run(`Stopping ${cluster.name}`, () => control.stop(cluster.name));
+      const stopped = dryRun ? running || damage !== null : await stop();
+      nodes.push({ cluster: cluster.name, status: !stopped ? 'already_stopped' : dryRun ? 'planned' : 'stopped' });
+    } catch (error) {
+      failures.push(describeError(error)); // the others are stopped all the same
+    }
   }
-  return { nodes };
+  const [first, ...others] = failures;
+  if (first === undefined) return { nodes };
+  if (others.length === 0) throw first;
+  throw new CrdbError(first.code, failures.map(({ message }) => message).join('; '), {
+    hint: first.hint,
+    cause: first,
+  });
 }
 
 export function stopText({ nodes }: StopDocument): string {

@@ -9,6 +9,8 @@ import type { ControlPlane, KnownNode, NodeApi } from './control-plane.ts';
 export interface Unreachable {
   readonly cluster: string;
   readonly reason: string;
+  /** The next command to type. */
+  readonly hint: string;
 }
 
 export interface Survey {
@@ -23,6 +25,7 @@ export interface FoundDatabase {
   /** Whom to ask to change it: a node that takes part and answers. */
   readonly api: NodeApi;
   readonly nodes: readonly KnownNode[];
+  readonly unreachable: readonly Unreachable[];
 }
 
 interface Answer {
@@ -63,7 +66,7 @@ export async function findDatabase(control: ControlPlane, nameOrGuid: string): P
       },
     );
   }
-  return { database: first.database, api: control.api(first.node.cluster), nodes };
+  return { database: first.database, api: control.api(first.node.cluster), nodes, unreachable: failuresOf(answers) };
 }
 
 async function askAll(control: ControlPlane): Promise<{ answers: readonly Answer[]; nodes: readonly KnownNode[] }> {
@@ -90,20 +93,27 @@ async function ask(control: ControlPlane, node: KnownNode): Promise<Answer> {
   }
 }
 
+/** What a reader should know beside the result, for standard error. `consequence` completes the sentence. */
+export function unreachableNote({ cluster, reason, hint }: Unreachable, consequence: string): string {
+  return `Note: ${cluster} ${reason}; ${consequence}. Try: ${hint}`;
+}
+
 /** Completes the sentence that begins with the name of a local node that does not run. */
-export function whyDown({ orphans }: KnownNode): string {
+export function whyDown({ orphans, damage }: KnownNode): string {
+  if (damage !== null) return `cannot be asked, ${damage.message}`;
   return orphans.length === 0 ? 'is stopped' : 'has no daemon, though its instances serve on';
 }
 
 /** What brings the local node back, or, for any other reason of silence, where to look. */
 export function startHint(nodes: readonly KnownNode[]): string {
   const down = nodes.find((node) => node.kind === 'local' && !node.running);
-  return down === undefined ? 'crdb-cli node status' : `crdb-cli node start --name ${down.cluster.name} --detach`;
+  if (down === undefined) return 'crdb-cli node status';
+  return down.damage?.hint ?? `crdb-cli node start --name ${down.cluster.name} --detach`;
 }
 
 function failuresOf(answers: readonly Answer[]): Unreachable[] {
   return answers.flatMap(({ node, failure }) =>
-    failure === null ? [] : [{ cluster: node.cluster.name, reason: failure }],
+    failure === null ? [] : [{ cluster: node.cluster.name, reason: failure, hint: startHint([node]) }],
   );
 }
 

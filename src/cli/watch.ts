@@ -1,6 +1,6 @@
 /**
  * Showing something again and again until Ctrl-C: redrawn in place on a terminal, otherwise one picture after the other.
- * Ends quietly when nobody reads any more (`| head`).
+ * Ends quietly when nobody reads any more (`| head`). Ctrl-C does not wait for an answer that is on its way.
  */
 import { WATCH_MS } from './limits.ts';
 import type { Waiting } from './waiting.ts';
@@ -21,9 +21,12 @@ export async function watch(
     signal,
   }: { readonly screen: WatchScreen; readonly waiting: Waiting; readonly signal: AbortSignal },
 ): Promise<void> {
+  const interrupted = new Promise<null>((resolve) =>
+    signal.addEventListener('abort', () => resolve(null), { once: true }),
+  );
   while (screen.isOpen() && !signal.aborted) {
-    const picture = await take();
-    if (signal.aborted) return;
+    const picture = await Promise.race([take(), interrupted]);
+    if (picture === null) return;
     screen.write(
       screen.isTerminal
         ? `${TO_TOP}${picture.replaceAll('\n', `${ERASE_LINE_END}\n`)}${ERASE_BELOW}\n`

@@ -5,19 +5,31 @@
  * ends its instances first and its API last, so whoever asked it to stop can watch until it is gone. One daemon per node: a
  * lock file names the process that is it, and a lock whose process is dead is nobody's.
  */
-import { link, rm, rmdir, writeFile } from 'node:fs/promises';
+import { link, rm, writeFile } from 'node:fs/promises';
 import { createAdminServer } from '../admin/routes.ts';
-import { codeOf, reasonOf } from '../base/error-shape.ts';
+import { codeOf } from '../base/error-shape.ts';
 import { hostPort } from '../base/host-port.ts';
 import { CrdbError } from '../errors.ts';
 import { createCertificate, type KeyPair } from './certificate.ts';
 import { loopbackOf } from './control.ts';
 import { instanceEntry, type Entry } from './entries.ts';
-import { diskFull, exists, makeFolder, readJson, readText, replaceFile, replaceJson, SECRET_MODE } from './files.ts';
+import {
+  absentFolders,
+  diskFull,
+  exists,
+  makeFolder,
+  readJson,
+  readText,
+  removeEmptyFolders,
+  replaceFile,
+  replaceJson,
+  SECRET_MODE,
+} from './files.ts';
 import {
   adminCredentials,
+  findLockHolder,
   nodePaths,
-  nodeRecord,
+  readRecord,
   type AdminCredentials,
   type NodePaths,
   type NodeRecord,
@@ -27,9 +39,8 @@ import { LocalDatabases } from './local-databases.ts';
 import { keepLogsSmall } from './log-rotation.ts';
 import type { Log } from './log.ts';
 import { createNodeService, type NodeService } from './node-service.ts';
-import { describePortHolder } from './port-holder.ts';
-import { isTaken } from './ports.ts';
-import { identifyProcess, isAlive, processIdentity, type ProcessIdentity } from './process-identity.ts';
+import { explainListenFailure, isUnavailable } from './ports.ts';
+import { identifyProcess, type ProcessIdentity } from './process-identity.ts';
 import { createSecret, createSuffix, monotonicMs, settlesWithin } from './system.ts';
 
 export interface NodeOptions {
@@ -93,14 +104,18 @@ export async function startNode(options: NodeOptions): Promise<RunningNode> {
   const paths = nodePaths(options.home, options.cluster);
   const made = [paths.record, paths.admin, paths.certificate, paths.key];
   const isFirst = !(await Promise.all(made.map(exists))).includes(true);
-  await makeFolder(paths.directory);
+  const absent = await absentFolders(paths.directory);
   const self = identifyProcess(process.pid) ?? { pid: process.pid, startTime: null };
-  await takeLock(paths, options.cluster, self);
+  let locked = false;
   try {
+    await makeFolder(paths.directory);
+    await takeLock(paths, options.cluster, self);
+    locked = true;
     return await compose(options, paths, self);
   } catch (error) {
-    await rm(paths.lock, { force: true });
-    if (isFirst) await removeNodeFiles(paths, made);
+    if (locked) await rm(paths.lock, { force: true });
+    if (locked && isFirst) await removeNodeFiles(paths, made);
+    await removeEmptyFolders(absent);
     throw error;
   }
 }
@@ -108,12 +123,12 @@ export async function startNode(options: NodeOptions): Promise<RunningNode> {
 /** The log, if there is one, belongs to whoever opened it. */
 async function removeNodeFiles(paths: NodePaths, made: readonly string[]): Promise<void> {
   for (const path of made) await rm(path, { force: true });
-  for (const folder of [paths.databases, paths.directory]) await rmdir(folder).catch(() => {});
+  await removeEmptyFolders([paths.databases]);
 }
 
 async function compose(options: NodeOptions, paths: NodePaths, self: ProcessIdentity): Promise<RunningNode> {
   const { cluster, version, log } = options;
-  const before = await readJson(paths.record, nodeRecord);
+  const before = await readRecord(paths, cluster);
   const host = options.host ?? before?.host ?? DEFAULT_HOST;
   const credentials = await loadCredentials(paths);
   const { certificate, key } = await loadCertificate(paths, cluster);
@@ -242,15 +257,12 @@ async function listen(
       await server.listen({ host, port: candidate });
       return candidate;
     } catch (error) {
-      if (!isTaken(error)) throw new CrdbError('failed', `Cannot listen on ${host}:${candidate}: ${reasonOf(error)}`);
+      if (port.asked === undefined && isUnavailable(error)) continue;
+      throw await explainListenFailure(error, { host, port: candidate, what: 'The admin port', flag: '--admin-port' });
     }
   }
-  const what =
-    port.asked === undefined
-      ? `No admin port from ${ADMIN_PORT_DEFAULT} on is free on ${host}`
-      : `The admin port ${port.asked} on ${host} is in use by ${await describePortHolder(host, port.asked)}`;
-  throw new CrdbError('port_in_use', what, {
-    hint: 'Choose another one with --admin-port, or leave it away.',
+  throw new CrdbError('port_in_use', `No admin port from ${ADMIN_PORT_DEFAULT} on is free on ${host}`, {
+    hint: 'Choose another one with --admin-port.',
   });
 }
 
@@ -266,8 +278,8 @@ async function takeLock(paths: NodePaths, cluster: string, self: ProcessIdentity
       } catch (error) {
         if (codeOf(error) !== 'EEXIST') throw error;
       }
-      const holder = await readJson(paths.lock, processIdentity).catch(() => null);
-      if (holder !== null && isAlive(holder)) {
+      const holder = await findLockHolder(paths);
+      if (holder !== null) {
         throw new CrdbError('node_already_running', `The node of ${cluster} is already running, process ${holder.pid}`);
       }
       await rm(paths.lock, { force: true });

@@ -8,9 +8,20 @@ import { join } from 'node:path';
 import { AdminClient } from '../admin/client.ts';
 import { CrdbError, ERROR_KINDS, type ErrorCode } from '../errors.ts';
 import { nodeEntry, type Entry } from './entries.ts';
-import { diskFull, isDiskFull, makeFolder, openLog, readJson, readLogTail, replaceJson } from './files.ts';
+import {
+  absentFolders,
+  diskFull,
+  isDiskFull,
+  makeFolder,
+  openLog,
+  readJson,
+  readLogTail,
+  removeEmptyFolders,
+  replaceJson,
+} from './files.ts';
 import {
   databasePaths,
+  findLockHolder,
   listFolders,
   nodePaths,
   nodeRecord,
@@ -30,7 +41,7 @@ import {
   READY_POLL_MS,
   SIGKILL_MS_MAX,
 } from './limits.ts';
-import { isAlive, processIdentity, signalProcess, type ProcessIdentity } from './process-identity.ts';
+import { isAlive, signalProcess, type ProcessIdentity } from './process-identity.ts';
 import { pollUntil } from './system.ts';
 
 export interface DetachOptions {
@@ -59,6 +70,18 @@ export async function startDetached(options: DetachOptions): Promise<LocalNode> 
     );
   }
   const paths = nodePaths(home, cluster);
+  const absent = await absentFolders(paths.directory);
+  try {
+    return await startDaemon(options, paths);
+  } catch (error) {
+    if (existing === null) await removeUnstarted(paths);
+    await removeEmptyFolders(absent);
+    throw error;
+  }
+}
+
+async function startDaemon(options: DetachOptions, paths: NodePaths): Promise<LocalNode> {
+  const { home, cluster } = options;
   await makeFolder(paths.directory);
   const log = await openLog(paths.log);
   const entry = options.entry ?? nodeEntry();
@@ -77,11 +100,7 @@ export async function startDetached(options: DetachOptions): Promise<LocalNode> 
     child.unref();
     return node;
   }
-  if (exit.ended()) {
-    const failure = await describeFailure(paths, log.sizeBytes, cluster, exit.how());
-    if (existing === null) await removeUnstarted(paths);
-    throw failure;
-  }
+  if (exit.ended()) throw await describeFailure(paths, log.sizeBytes, cluster, exit.how());
   await endProcess(cluster, { pid: child.pid!, startTime: null });
   await stopOrphans(paths);
   throw new CrdbError('timed_out', `The node of ${cluster} did not answer within ${NODE_READY_MS_MAX} ms`, {
@@ -91,23 +110,30 @@ export async function startDetached(options: DetachOptions): Promise<LocalNode> 
 
 /**
  * Stops the daemon with its instances, and whatever instance a dead daemon has left. Returns false when nothing of it ran.
- * Throws node_not_found; failed when a process cannot be ended.
+ * Damaged files do not keep it from that. Throws node_not_found; failed when a process cannot be ended, or when nothing ran
+ * and the files are damaged.
  */
 export async function stopNode(home: string, cluster: string): Promise<boolean> {
   const paths = nodePaths(home, cluster);
-  const node = await readNode(home, cluster);
+  let damage: unknown = null;
+  const node = await readNode(home, cluster).catch((error: unknown) => {
+    damage = error;
+    return null;
+  });
   const daemon = await findDaemon(paths, node);
-  if (node === null && daemon === null)
+  if (node === null && daemon === null && damage === null)
     throw new CrdbError('node_not_found', `There is no node "${cluster}" in ${home}`);
   if (daemon !== null) await stopDaemon(cluster, node, daemon);
   const orphans = await stopOrphans(paths);
   await rm(paths.lock, { force: true });
-  const record = await readJson(paths.record, nodeRecord);
+  const ran = daemon !== null || orphans > 0;
+  if (damage !== null && !ran) throw damage;
+  const record = await readJson(paths.record, nodeRecord).catch(() => null);
   if (record !== null && record.process !== null) {
     // Who reads it looks whether the process lives: on a full disk that has to do.
     await replaceJson(paths.record, { ...record, process: null } satisfies NodeRecord).catch(() => {});
   }
-  return daemon !== null || orphans > 0;
+  return ran;
 }
 
 /** Stops the node and removes everything it ever kept, data included. Absent is fine. */
@@ -120,8 +146,7 @@ export async function removeNode(home: string, cluster: string): Promise<void> {
 /** The running daemon: the record names it, and the lock already while it is still starting. */
 async function findDaemon(paths: NodePaths, node: LocalNode | null): Promise<ProcessIdentity | null> {
   if (node !== null && node.process !== null && node.alive) return node.process;
-  const holder = await readJson(paths.lock, processIdentity).catch(() => null);
-  return holder !== null && isAlive(holder) ? holder : null;
+  return findLockHolder(paths);
 }
 
 async function stopDaemon(cluster: string, node: LocalNode | null, daemon: ProcessIdentity): Promise<void> {

@@ -18,9 +18,10 @@
 import { readdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import { z } from 'zod';
+import { reasonOf } from '../base/error-shape.ts';
 import { CrdbError } from '../errors.ts';
 import { isAbsent, readJson, readText } from './files.ts';
-import { isAlive, processIdentity } from './process-identity.ts';
+import { isAlive, processIdentity, type ProcessIdentity } from './process-identity.ts';
 
 export const nodeRecord = z.object({
   cluster: z.string(),
@@ -44,6 +45,13 @@ export interface LocalNode extends NodeRecord {
   readonly credentials: AdminCredentials;
   /** PEM. */
   readonly certificate: string;
+}
+
+/** A node of this home whose files cannot be used: nothing is known but that. */
+export interface DamagedNode {
+  readonly cluster: string;
+  /** What is wrong with which file, and what to do about it. */
+  readonly damage: CrdbError;
 }
 
 export interface NodePaths {
@@ -72,9 +80,13 @@ const REMOVED_PREFIX = '.removed-';
 const CLUSTER_NAME = /^[A-Za-z0-9]([A-Za-z0-9-]{0,61}[A-Za-z0-9])?(\.[A-Za-z0-9]([A-Za-z0-9-]{0,61}[A-Za-z0-9])?)*$/;
 const CLUSTER_NAME_LENGTH_MAX = 253;
 
+function isClusterName(name: string): boolean {
+  return name.length <= CLUSTER_NAME_LENGTH_MAX && CLUSTER_NAME.test(name);
+}
+
 /** Throws invalid_request when the name is no FQDN: it becomes a folder's name and part of a certificate. */
 export function nodePaths(home: string, cluster: string): NodePaths {
-  if (cluster.length > CLUSTER_NAME_LENGTH_MAX || !CLUSTER_NAME.test(cluster)) {
+  if (!isClusterName(cluster)) {
     throw new CrdbError(
       'invalid_request',
       `"${cluster}" cannot be a cluster's name: letters, digits and hyphens, parts separated by dots`,
@@ -113,20 +125,47 @@ export function isRemovedFolder(name: string): boolean {
   return name.startsWith(REMOVED_PREFIX);
 }
 
-/** All nodes of the home that have ever been started, by name. An absent home has none. */
-export async function listNodes(home: string): Promise<LocalNode[]> {
-  const nodes = await Promise.all((await listFolders(nodesFolder(home))).map((name) => readNode(home, name)));
+/**
+ * All nodes of the home that have ever been started, by name. An absent home has none. One that is damaged does not hide the
+ * others, and a folder that is none of ours (lost+found) is no node.
+ */
+export async function listNodes(home: string): Promise<(LocalNode | DamagedNode)[]> {
+  const names = (await listFolders(nodesFolder(home))).filter(isClusterName);
+  const nodes = await Promise.all(
+    names.map((cluster) => readNode(home, cluster).catch((damage: CrdbError) => ({ cluster, damage }))),
+  );
   return nodes.filter((node) => node !== null);
 }
 
 /** null when this home has no such node. Throws `failed` when its files are damaged. */
 export async function readNode(home: string, cluster: string): Promise<LocalNode | null> {
   const paths = nodePaths(home, cluster);
-  const record = await readJson(paths.record, nodeRecord);
+  const record = await readRecord(paths, cluster);
   const credentials = await readJson(paths.admin, adminCredentials);
   const certificate = await readText(paths.certificate);
   if (record === null || credentials === null || certificate === null) return null;
   return { ...record, alive: isDaemonAlive(record), credentials, certificate };
+}
+
+/** null when absent. Throws `failed` when it is damaged, with the way back to a sound one. */
+export async function readRecord(paths: NodePaths, cluster: string): Promise<NodeRecord | null> {
+  try {
+    return await readJson(paths.record, nodeRecord);
+  } catch (error) {
+    const daemon = await findLockHolder(paths);
+    const runs = daemon !== null && daemon.pid !== process.pid;
+    // A daemon that stops writes the file anew.
+    const hint = runs
+      ? `Stop the node, which writes the file anew, and start it again: crdb-cli node stop ${cluster}`
+      : `Move the file away, and start the node with the admin port that it had: crdb-cli node start --name ${cluster} --admin-port PORT --detach`;
+    throw new CrdbError('failed', reasonOf(error), { hint, cause: error });
+  }
+}
+
+/** The daemon that runs, or is starting: a lock whose process is dead is nobody's. */
+export async function findLockHolder(paths: NodePaths): Promise<ProcessIdentity | null> {
+  const holder = await readJson(paths.lock, processIdentity).catch(() => null);
+  return holder !== null && isAlive(holder) ? holder : null;
 }
 
 /** Whether the daemon of the record still runs: its pid is alive and was started when the record says. */

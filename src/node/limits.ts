@@ -11,10 +11,10 @@ export const ENDPOINT_PORT_LAST = 19_999;
 /** How long a prepared name and port are held for a coordinator that no longer speaks. */
 export const RESERVATION_MS_MAX = 60_000;
 
-/** Restart of a crashed instance: first delay, its bound, and how long it has to be up to start over. */
+/** Restart of an instance that fails again soon: first delay and its bound. One that was ready for so long counts as healthy. */
 export const RESTART_DELAY_MS_MIN = 50;
 export const RESTART_DELAY_MS_MAX = 10_000;
-export const RESTART_RESET_AFTER_MS = 30_000;
+export const RESTART_HEALTHY_AFTER_MS = 10_000;
 
 /** Between two questions whether a starting instance is ready. */
 export const READY_POLL_MS = 50;

@@ -14,20 +14,24 @@ export interface PortReservation {
   release(): Promise<void>;
 }
 
-/** Throws port_in_use naming the port. */
+/** Throws port_in_use or port_not_permitted naming the port; failed when the host is no address of this machine. */
 export async function reservePort(host: string, port: number): Promise<PortReservation> {
-  const reservation = await tryReserve(host, port);
-  if (reservation === null)
-    throw new CrdbError('port_in_use', `Port ${port} on ${host} is in use by ${await describePortHolder(host, port)}`);
-  return reservation;
+  try {
+    return await reserve(host, port);
+  } catch (error) {
+    throw await explainListenFailure(error, { host, port, what: 'Port', flag: '--port' });
+  }
 }
 
 /** The first free port of the endpoints' range that is not among `taken`. Throws port_in_use when there is none. */
 export async function reserveFreePort(host: string, taken: ReadonlySet<number>): Promise<PortReservation> {
   for (let port = ENDPOINT_PORT_FIRST; port <= ENDPOINT_PORT_LAST; port++) {
     if (taken.has(port)) continue;
-    const reservation = await tryReserve(host, port);
-    if (reservation !== null) return reservation;
+    try {
+      return await reserve(host, port);
+    } catch (error) {
+      if (!isUnavailable(error)) throw await explainListenFailure(error, { host, port, what: 'Port', flag: '--port' });
+    }
   }
   throw new CrdbError(
     'port_in_use',
@@ -38,14 +42,9 @@ export async function reserveFreePort(host: string, taken: ReadonlySet<number>):
   );
 }
 
-async function tryReserve(host: string, port: number): Promise<PortReservation | null> {
+async function reserve(host: string, port: number): Promise<PortReservation> {
   const server = createServer((socket) => socket.destroy());
-  try {
-    await listen(server, host, port);
-  } catch (error) {
-    if (isTaken(error)) return null;
-    throw new CrdbError('failed', `Cannot listen on ${host}:${port}: ${reasonOf(error)}`, { cause: error });
-  }
+  await listen(server, host, port);
   server.unref();
   return { port, release: () => new Promise((resolve) => server.close(() => resolve())) };
 }
@@ -57,7 +56,42 @@ function listen(server: Server, host: string, port: number): Promise<void> {
   });
 }
 
-/** EACCES: a port that only the system's administrator may bind; for our purpose as good as taken. */
-export function isTaken(error: unknown): boolean {
+/** This port cannot be had, another one of the same host may be. */
+export function isUnavailable(error: unknown): boolean {
   return codeOf(error) === 'EADDRINUSE' || codeOf(error) === 'EACCES';
+}
+
+/** Why nothing could listen there, and what to do about it. `what` begins the sentence; `flag` is what chooses the port. */
+export async function explainListenFailure(
+  error: unknown,
+  {
+    host,
+    port,
+    what,
+    flag,
+  }: { readonly host: string; readonly port: number; readonly what: string; readonly flag: string },
+): Promise<CrdbError> {
+  switch (codeOf(error)) {
+    case 'EADDRINUSE': {
+      const holder = await describePortHolder(host, port);
+      return new CrdbError('port_in_use', `${what} ${port} on ${host} is in use by ${holder}`, {
+        hint: `Choose another one with ${flag}, or leave it away to have a free one chosen.`,
+      });
+    }
+    case 'EACCES':
+      return new CrdbError(
+        'port_not_permitted',
+        `${what} ${port} on ${host} needs a privilege that the user of the node does not have`,
+        {
+          hint: `Choose one from 1024 on with ${flag}, or leave it away; who may bind it is told in docs/operating/nodes.md`,
+        },
+      );
+    case 'EADDRNOTAVAIL':
+    case 'ENOTFOUND':
+      return new CrdbError('failed', `${host} is no address of this machine: nothing can listen on its port ${port}`, {
+        hint: 'Start the node with an address that the machine has: crdb-cli node start --host ADDRESS',
+      });
+    default:
+      return new CrdbError('failed', `Cannot listen on ${host}:${port}: ${reasonOf(error)}`, { cause: error });
+  }
 }

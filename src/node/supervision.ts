@@ -10,12 +10,13 @@
  *      |             +-------------+
  *      +--- stopping <--- stop (from starting, ready) ; exited
  *
- * A crash is answered with a restart, always: there is no number of crashes after which the data stays offline. The delay
- * doubles with every crash in a row, and starts over once the instance has been up for a while.
+ * A crash is answered with a restart, always: there is no number of crashes after which the data stays offline. An instance
+ * that had been ready for a while was healthy, whatever has ended it (a kill, the OOM killer), and is started again at once. Only one that
+ * fails soon waits, twice as long each time in a row.
  *
  * Invariant: between `spawn` and `exited` there is exactly one process, and no action ever asks for a second one.
  */
-import { RESTART_DELAY_MS_MAX, RESTART_DELAY_MS_MIN, RESTART_RESET_AFTER_MS } from './limits.ts';
+import { RESTART_DELAY_MS_MAX, RESTART_DELAY_MS_MIN, RESTART_HEALTHY_AFTER_MS } from './limits.ts';
 
 export type Stage =
   | { readonly name: 'stopped' }
@@ -28,7 +29,7 @@ export interface Supervision {
   readonly stage: Stage;
   /** Starts after a crash, since this daemon looks after the instance. */
   readonly restarts: number;
-  /** Crashes in a row: what the delay is made of. */
+  /** Quick failures in a row: what the delay is made of. */
   readonly crashes: number;
   /** How the process ended when nobody had asked it to. */
   readonly lastExit: string | null;
@@ -91,8 +92,8 @@ function exited(state: Supervision, reason: string, nowMs: number): SupervisionS
     case 'starting':
       return crashed(state, state.crashes + 1, reason);
     case 'ready': {
-      const startsOver = nowMs - state.stage.sinceMs >= RESTART_RESET_AFTER_MS;
-      return crashed(state, startsOver ? 1 : state.crashes + 1, reason);
+      const wasHealthy = nowMs - state.stage.sinceMs >= RESTART_HEALTHY_AFTER_MS;
+      return crashed(state, wasHealthy ? 0 : state.crashes + 1, reason);
     }
     case 'waiting':
     case 'stopped':
@@ -106,8 +107,9 @@ function crashed(state: Supervision, crashes: number, reason: string): Supervisi
   ]);
 }
 
-/** 50 ms after the first crash in a row, doubling to 10 s. */
+/** At once after none, 50 ms after the first quick failure in a row, doubling to 10 s. */
 export function restartDelayMs(crashes: number): number {
+  if (crashes === 0) return 0;
   return Math.min(RESTART_DELAY_MS_MAX, RESTART_DELAY_MS_MIN * 2 ** (crashes - 1));
 }
 

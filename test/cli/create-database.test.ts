@@ -4,6 +4,7 @@ import { planCreate, type CreateFlags } from '../../src/cli/plan-create.ts';
 import { previewCreate } from '../../src/cli/preview-create.ts';
 import { silentSteps } from '../../src/cli/steps.ts';
 import { CrdbError } from '../../src/errors.ts';
+import { UndoStack } from '../../src/cli/undo-stack.ts';
 import { failure, FakeControlPlane, fakeWaiting } from './fake-control-plane.ts';
 
 const FLAGS: CreateFlags = {
@@ -23,7 +24,7 @@ describe('creating a database', () => {
   let abort: AbortController;
   const create = async (flags: Partial<CreateFlags> = {}): Promise<CreatedDocument> =>
     createDatabase(await planCreate({ ...FLAGS, ...flags }), {
-      ...{ control, steps: silentSteps, waiting: fakeWaiting(), signal: abort.signal },
+      ...{ control, steps: silentSteps, waiting: fakeWaiting(), undo: new UndoStack(), signal: abort.signal },
     });
 
   beforeEach(() => {

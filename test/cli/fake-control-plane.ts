@@ -18,6 +18,7 @@ export class FakeControlPlane implements ControlPlane {
   taskFailure: { code: string; description: string } | null = null;
   readonly silent = new Set<string>();
   readonly orphans = new Map<string, KnownNode['orphans']>();
+  readonly damaged = new Map<string, CrdbError>();
   readonly paused = new Set<string>();
   readonly requests: CreateRequest[] = [];
   #tasks = new Map<string, CrdbTask>();
@@ -132,7 +133,11 @@ export class FakeControlPlane implements ControlPlane {
     const cluster = { name, url: `https://127.0.0.1:9443`, credentials: { username: 'admin', password: 'secret' } };
     return {
       ...{ cluster, kind: remote ? 'remote' : 'local', running, pid: running ? 100 : null },
-      ...{ host: remote ? null : '127.0.0.1', orphans: running ? [] : (this.orphans.get(name) ?? []) },
+      ...{
+        damage: this.damaged.get(name) ?? null,
+        host: remote ? null : '127.0.0.1',
+        orphans: running ? [] : (this.orphans.get(name) ?? []),
+      },
     };
   }
 

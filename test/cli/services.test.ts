@@ -252,7 +252,10 @@ describe('nodes', () => {
     expect(text).toContain('crdb-cli node start --name local-1 --detach');
     expect(text).toMatch(/orders +1 +127.0.0.1:12000 +running +7/);
     expect((await listDatabases(control)).unreachable).toEqual([
-      { cluster: 'local-1', reason: 'has no daemon, though its instances serve on' },
+      {
+        ...{ cluster: 'local-1', reason: 'has no daemon, though its instances serve on' },
+        hint: 'crdb-cli node start --name local-1 --detach',
+      },
     ]);
     const [instance] = (await syncStatus(control, 'orders')).instances;
     expect(instance).toMatchObject({

@@ -47,7 +47,7 @@ describe('an empty home', () => {
 
 it('a home that is no folder is a failure, not a bug', async () => {
   const { exitCode, stderr } = await home.run(['list'], { env: { CRDB_HOME: RUN } });
-  expect([exitCode, stderr]).toEqual([1, expect.stringContaining('ENOTDIR')]);
+  expect([exitCode, stderr]).toEqual([1, expect.stringContaining('cannot be used: it is a file')]);
   expect(stderr).toContain('Try: CRDB_HOME names the folder');
 });
 

@@ -79,7 +79,7 @@ describe('a detached node', () => {
       );
       await expect(failure).rejects.toMatchObject({ hint: expect.stringContaining('--admin-port') });
       // It has never run: nothing of it is left, neither its certificate nor a log.
-      expect(readdirSync(join(nodes.home, 'nodes'))).toEqual([]);
+      expect(readdirSync(nodes.home)).toEqual([]);
     } finally {
       await new Promise((resolve) => holder.close(resolve));
     }
@@ -107,6 +107,6 @@ describe('a detached node', () => {
     await eventually('the daemon is dead again', async () => (await readNode(nodes.home, 'eu'))?.alive === false);
     await removeNode(nodes.home, 'eu');
     expect(processRuns(before!.pid!)).toBe(false);
-    expect(readdirSync(join(nodes.home, 'nodes'))).toEqual([]);
+    expect(readdirSync(nodes.home)).toEqual([]);
   });
 });
