@@ -107,6 +107,6 @@ describe('a detached node', () => {
     await eventually('the daemon is dead again', async () => (await readNode(nodes.home, 'eu'))?.alive === false);
     await removeNode(nodes.home, 'eu');
     expect(processRuns(before!.pid!)).toBe(false);
-    expect(readdirSync(nodes.home)).toEqual([]);
+    expect(readdirSync(join(nodes.home, 'nodes'))).toEqual([]);
   });
 });
