@@ -11,12 +11,10 @@ import { startInstances, startRedis, type Server } from './servers.ts';
 
 const quick = process.argv.includes('--quick');
 const only = process.argv.find((word) => word.startsWith('--only='))?.slice(7);
-const ROUNDS = quick ? 1 : 3;
+const ROUNDS = quick ? 1 : 5;
 const CLIENTS = '50';
 /** Connections that measure latency; thousands of samples a second, so that the worst thousandth is more than one or two of them. */
 const READERS = 8;
-/** Rounds of the latency, which varies most. */
-const LATENCY_ROUNDS = quick ? 1 : 5;
 const COMMANDS = ['set', 'get', 'incr', 'sadd', 'hset'] as const;
 const PIPELINES = [
   { depth: 1, requests: quick ? 30_000 : 80_000 },
@@ -189,7 +187,7 @@ async function latency(server: Server): Promise<number> {
 async function latencies(): Promise<void> {
   print('p99.9 of GET while 1 M keys are being written (50 clients, pipeline 16)');
   const rounds: { ours: number; theirs: number }[] = [];
-  for (let round = 0; round < LATENCY_ROUNDS; round++) {
+  for (let round = 0; round < ROUNDS; round++) {
     const redis = await startRedis();
     const [instance] = await startInstances(1);
     try {

@@ -24,6 +24,7 @@ export const TYPE_CONFLICT_KEY_BYTES = 100;
 export const WARM_UP_MS = 400;
 export const WARM_UP_TURNS = 1500;
 export const WARM_UP_CLIENTS = 8;
+export const WARM_UP_KEYS = 2000;
 /** Requests per turn of every other client; the rest send one. */
 export const WARM_UP_PIPELINE = 16;
 /** Bytes of a snapshot that are read per turn. */

@@ -1,5 +1,5 @@
 /**
- * Flags of the Node.js process that runs an instance. Data lives outside V8's heap, so the heap stays small; a small young generation keeps
- * both its collections and the resident memory short.
+ * Flags of the Node.js process that runs an instance. Data lives outside V8's heap and hot code allocates nothing, so V8 may be
+ * thrifty: its smallest young generation, and old space that grows slowly, save some megabytes and cost no time that could be measured.
  */
-export const INSTANCE_NODE_FLAGS: readonly string[] = ['--max-semi-space-size=2', '--no-warnings'];
+export const INSTANCE_NODE_FLAGS: readonly string[] = ['--optimize-for-size', '--no-warnings'];

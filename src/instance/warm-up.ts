@@ -104,9 +104,9 @@ class RehearsalEndpoint {
 
 const VALUE = 'x'.repeat(32);
 
-/** Common commands; keys from a range that keeps growing. */
+/** Common commands; keys from a range that grows for a while, and stays small: what is touched here may be kept by V8 for long. */
 function request(number: number): string {
-  const key = `warm:${number % (1000 + Math.floor(number / 100))}`;
+  const key = `warm:${number % Math.min(limits.WARM_UP_KEYS, 16 + (number >>> 5))}`;
   switch (number % 12) {
     case 0:
     case 1:
