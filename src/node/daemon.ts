@@ -6,6 +6,7 @@
  * lock file names the process that is it, and a lock whose process is dead is nobody's.
  */
 import { link, rm, writeFile } from 'node:fs/promises';
+import type { ClusterInfo } from '../admin/contract.ts';
 import { createAdminServer } from '../admin/routes.ts';
 import { codeOf } from '../base/error-shape.ts';
 import { hostPort } from '../base/host-port.ts';
@@ -29,6 +30,7 @@ import {
   adminCredentials,
   findLockHolder,
   nodePaths,
+  readNode,
   readRecord,
   type AdminCredentials,
   type NodePaths,
@@ -151,6 +153,7 @@ async function compose(options: NodeOptions, paths: NodePaths, self: ProcessIden
       uptime_seconds: Math.floor((monotonicMs() - startedMs) / 1000),
       data_directory: paths.directory,
     }),
+    locate: (info) => locateInHome(options.home, info),
     onShutdown: () => void stop().catch(() => {}),
   });
   let announceReady!: () => void;
@@ -203,6 +206,12 @@ async function compose(options: NodeOptions, paths: NodePaths, self: ProcessIden
     databases: databases.list().length,
   });
   return { record, credentials, certificate, stopped, stop };
+}
+
+/** A node of the same home whose port was taken while it was stopped has moved, and its files say where to. */
+async function locateInHome(home: string, info: ClusterInfo): Promise<ClusterInfo> {
+  const node = await readNode(home, info.name).catch(() => null);
+  return node === null || node.certificate !== info.certificate ? info : { ...info, url: node.adminUrl };
 }
 
 /** Lets tasks end, bounded; then the instances. Throws instance_failed when one cannot be ended. */

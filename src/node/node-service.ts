@@ -1,5 +1,5 @@
 /** The admin API's calls, answered by this node: its own databases, and tasks that it coordinates with other nodes. */
-import type { CreateRequest, Crdb, CrdbTask, DatabaseRecord, NodeStatus } from '../admin/contract.ts';
+import type { ClusterInfo, CreateRequest, Crdb, CrdbTask, DatabaseRecord, NodeStatus } from '../admin/contract.ts';
 import type { AdminService } from '../admin/service.ts';
 import { CrdbError } from '../errors.ts';
 import { createOnAll, deleteOnAll } from './coordinator.ts';
@@ -16,6 +16,8 @@ export interface NodeServiceOptions {
   readonly databases: LocalDatabases;
   readonly log: Log;
   readonly describeNode: () => Omit<NodeStatus, 'instances'>;
+  /** Where a cluster is now: it may have moved since the database was created. */
+  readonly locate: (info: ClusterInfo) => Promise<ClusterInfo>;
   readonly onShutdown: () => void;
 }
 
@@ -24,7 +26,8 @@ export interface NodeService extends AdminService {
   drain(): Promise<void>;
 }
 
-export function createNodeService({ own, databases, log, describeNode, onShutdown }: NodeServiceOptions): NodeService {
+export function createNodeService(options: NodeServiceOptions): NodeService {
+  const { own, databases, log, describeNode, locate, onShutdown } = options;
   const tasks = new TaskBoard((error) =>
     log.error('task_failed_internally', { reason: error.message, stack: error.stack ?? '' }),
   );
@@ -33,7 +36,7 @@ export function createNodeService({ own, databases, log, describeNode, onShutdow
   let stopping = false;
 
   const participantOf = (cluster: DatabaseRecord['instances'][number]['cluster']): Participant =>
-    cluster.name === own.name ? localParticipant(own.name, databases) : remoteParticipant(cluster);
+    cluster.name === own.name ? localParticipant(own.name, databases) : remoteParticipant(cluster, locate);
 
   const refuseWhenStopping = (): void => {
     if (stopping) throw new CrdbError('node_unreachable', `The node of ${own.name} is stopping`);

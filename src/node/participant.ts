@@ -28,18 +28,23 @@ export function localParticipant(cluster: string, databases: LocalDatabases): Pa
   };
 }
 
-export function remoteParticipant(info: ClusterInfo): Participant {
-  const client = new AdminClient(info);
+/** `locate` tells where the cluster is now; asked once, before the first call. */
+export function remoteParticipant(
+  info: ClusterInfo,
+  locate: (info: ClusterInfo) => Promise<ClusterInfo> = (known) => Promise.resolve(known),
+): Participant {
+  let connecting: Promise<AdminClient> | null = null;
+  const client = (): Promise<AdminClient> => (connecting ??= locate(info).then((found) => new AdminClient(found)));
   return {
     cluster: info.name,
     async contact() {
-      const { cluster } = await client.nodeStatus();
+      const { cluster } = await (await client()).nodeStatus();
       if (cluster === info.name) return;
       throw new CrdbError('invalid_request', `${info.url} is a node of ${cluster}, not of ${info.name}`);
     },
-    prepare: async (guid, request) => (await client.prepareLocal(guid, request)).port,
-    commit: (record) => client.commitLocal(record),
-    discard: (guid) => client.discardLocal(guid),
-    close: () => client.close(),
+    prepare: async (guid, request) => (await (await client()).prepareLocal(guid, request)).port,
+    commit: async (record) => (await client()).commitLocal(record),
+    discard: async (guid) => (await client()).discardLocal(guid),
+    close: async () => (await connecting)?.close(),
   };
 }

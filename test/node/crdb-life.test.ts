@@ -4,6 +4,7 @@ import { afterEach, beforeEach, describe, expect, it } from '@jest/globals';
 import {
   createOn,
   eventually,
+  holdPort,
   holdPortBehindFree,
   isListening,
   processRuns,
@@ -162,6 +163,18 @@ describe('deleting a database', () => {
       expect(readdirSync(join(nodes.home, 'nodes', node.cluster, 'databases'))).toEqual([]);
       await expect(node.client.getDatabase(guid)).rejects.toMatchObject({ code: 'database_not_found' });
     }
+  });
+
+  it('finds a node of the same home where it is now: its port may have been taken while it was stopped', async () => {
+    const [eu, us] = [await nodes.start('eu'), await nodes.start('us')];
+    const guid = await createOn([eu, us], 'orders');
+    await us.stop();
+    const { port: taken, release } = await holdPort(us.record.adminPort);
+    const moved = await nodes.startWithoutPort('us');
+    expect(moved.record.adminPort).not.toBe(taken);
+    expect(await taskEnd(eu.client, await eu.client.deleteDatabase(guid))).toMatchObject({ status: 'finished' });
+    await release();
+    expect((await moved.client.nodeStatus()).instances).toEqual([]);
   });
 
   it('touches nothing when one cluster cannot be reached', async () => {

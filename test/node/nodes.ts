@@ -1,4 +1,5 @@
 /** Nodes for tests: in this process, on free ports, with the fake instance, all gone afterwards. */
+import { once } from 'node:events';
 import { mkdtempSync, rmSync } from 'node:fs';
 import { createServer, connect } from 'node:net';
 import { tmpdir } from 'node:os';
@@ -128,6 +129,13 @@ export async function holdPortBehindFree(): Promise<{ readonly port: number; rel
     });
     if (holds) return { port: before + 1, release: () => new Promise((resolve) => server.close(() => resolve())) };
   }
+}
+
+/** Somebody else listens there, until it is released. */
+export async function holdPort(port: number): Promise<{ readonly port: number; release(): Promise<void> }> {
+  const server = createServer().listen(port, '127.0.0.1');
+  await once(server, 'listening');
+  return { port, release: () => new Promise((resolve) => server.close(() => resolve())) };
 }
 
 export function isListening(endpoint: string): Promise<boolean> {
