@@ -1,7 +1,9 @@
 /** One node of a home has a damaged node.json: the commands show the others and say what is wrong; the advice they give is followed. */
 import { readFileSync, renameSync, writeFileSync } from 'node:fs';
 import { afterAll, beforeAll, describe, expect, it, jest } from '@jest/globals';
+import { eventually } from '../node/nodes.ts';
 import { createCliHome, type CliHome } from './cli-home.ts';
+import './own-ports.ts';
 
 jest.setTimeout(120_000);
 
@@ -69,7 +71,10 @@ describe('a node with a damaged node.json', () => {
     renameSync(path, `${path}.damaged`);
     const start = ['node', 'start', '--name', 'local-1', '--detach', '--admin-port', `${adminPort}`];
     expect(await home.run(start)).toMatchObject({ exitCode: 0 });
-    const { document } = await home.json(['sync', 'status', 'orders']);
-    expect(document).toMatchObject({ instances: [{ links: [{ from: 2 }] }, { process: 'unreachable' }] });
+    const instances = async (): Promise<{ process: string; links: { from: number }[] }[]> =>
+      (await home.json<{ instances: { process: string; links: { from: number }[] }[] }>(['sync', 'status', 'orders']))
+        .document.instances;
+    await eventually('its instance pulls again', async () => (await instances())[0]!.links[0]?.from === 2);
+    expect((await instances())[1]!.process).toBe('unreachable');
   });
 });

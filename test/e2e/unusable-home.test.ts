@@ -4,6 +4,7 @@ import { mkdirSync, readdirSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it, jest } from '@jest/globals';
 import { createCliHome, type CliHome } from './cli-home.ts';
+import './own-ports.ts';
 
 jest.setTimeout(60_000);
 

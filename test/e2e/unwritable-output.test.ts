@@ -8,6 +8,7 @@ import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it, jest } from '@jest/globals';
 import { eventually } from '../node/nodes.ts';
 import { createCliHome, type CliHome } from './cli-home.ts';
+import './own-ports.ts';
 import { findPorts } from './live-database.ts';
 import { Wire } from './wire.ts';
 

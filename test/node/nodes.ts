@@ -12,6 +12,7 @@ import { stopNode } from '../../src/node/detach.ts';
 import { listNodes } from '../../src/node/home.ts';
 import { silentLog } from '../../src/node/log.ts';
 import { identifyProcess } from '../../src/node/process-identity.ts';
+import '../e2e/own-ports.ts';
 
 export const FAKE_INSTANCE = join(import.meta.dirname, 'fixtures', 'fake-instance.mjs');
 
