@@ -29,10 +29,7 @@ export function localParticipant(cluster: string, databases: LocalDatabases): Pa
 }
 
 /** `locate` tells where the cluster is now; asked once, before the first call. */
-export function remoteParticipant(
-  info: ClusterInfo,
-  locate: (info: ClusterInfo) => Promise<ClusterInfo> = (known) => Promise.resolve(known),
-): Participant {
+export function remoteParticipant(info: ClusterInfo, locate: (info: ClusterInfo) => Promise<ClusterInfo>): Participant {
   let connecting: Promise<AdminClient> | null = null;
   const client = (): Promise<AdminClient> => (connecting ??= locate(info).then((found) => new AdminClient(found)));
   return {
