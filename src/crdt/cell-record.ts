@@ -28,10 +28,12 @@ export const FLAG = {
   marked: 8,
   /** Counted as visible by the owner of the map. */
   visible: 16,
-  /** Counted as volatile by the hash it is a field of. */
+  /** Its visible time to live is finite: counted as volatile by the keyspace, or by the hash it is a field of. */
   volatile: 32,
   /** The key holds more than one type. */
   several: 64,
+  /** Counted as expired by the hash it is a field of. */
+  expired: 128,
 } as const;
 
 export const TAG = { sibling: 1, counter: 2, expiry: 3, hash: 4, set: 5, dot: 6 } as const;
@@ -105,6 +107,12 @@ export class CellRecords {
   linkAttribute(record: number, attribute: number): void {
     this.setWord(attribute, 0, this.word(record, CELL.attributes));
     this.setWord(record, CELL.attributes, attribute);
+  }
+
+  hasAttribute(record: number, attribute: number): boolean {
+    let a = this.word(record, CELL.attributes);
+    while (a !== 0 && a !== attribute) a = this.word(a, 0);
+    return a !== 0;
   }
 
   /** Unlinks an attribute that the caller frees. */

@@ -22,7 +22,7 @@ import type { OriginTable } from '../crdt/version-vector.ts';
 import { Arena, SEGMENT_MASK, SEGMENT_SHIFT } from '../memory/arena.ts';
 import { ByteMap, MAP_BYTES } from '../memory/byte-map.ts';
 import { Containers } from './containers.ts';
-import { ExpiryIndex } from './expiry-index.ts';
+import { Expiries } from './expiries.ts';
 import { TYPE, type KeyRef, type Type } from './key-ref.ts';
 import type { PreImages } from './snapshot.ts';
 import { TypeConflicts } from './type-conflicts.ts';
@@ -43,12 +43,12 @@ export class Keyspace {
   readonly keyMaps: ByteMap;
   /** The one map of keys. */
   readonly keys: number;
-  readonly expiries: ExpiryIndex;
-  /** Hashes with volatile fields. */
-  readonly fieldExpiries: ExpiryIndex;
+  readonly expiries: Expiries;
   readonly typeConflicts = new TypeConflicts();
   /** Visible keys. */
   keyCount = 0;
+  /** Keys whose visible time to live is finite. */
+  volatileCount = 0;
   /** Wall clock, ms: what is expired is judged by it. */
   nowMs = 0;
   /** Flag that a record carries when the current (or latest) snapshot needs it no more. */
@@ -71,8 +71,7 @@ export class Keyspace {
     });
     this.keys = arena.allocate(MAP_BYTES);
     this.keyMaps.create(this.keys);
-    this.expiries = new ExpiryIndex(arena, seed);
-    this.fieldExpiries = new ExpiryIndex(arena, seed);
+    this.expiries = new Expiries(arena, { cells: this.cells, containers: this.containers, origins });
   }
 
   /** Fills the reference with what is under the key, expired or not. */
@@ -166,7 +165,7 @@ export class Keyspace {
   }
 
   /**
-   * After a change of the key's contents: counts it as visible or not, keeps the index of expiries and the types true, and removes the
+   * After a change of the key's contents: counts it as visible or not, keeps timers and types true, and removes the
    * record when nothing at all is left of it.
    */
   settle(ref: KeyRef): void {
@@ -189,9 +188,17 @@ export class Keyspace {
     const { record } = ref;
     ref.type = this.typeOf(record);
     this.#countVisible(record, ref.type !== TYPE.none);
-    const expiry = this.attributes(record) === 0 ? -1 : this.cells.expiry(record);
-    this.expiries.set(ref.hash, ref.bytes, ref.start, ref.length, expiry === Infinity ? -1 : expiry);
-    if (expiry === Infinity) this.hasResidue = true;
+    if (this.attributes(record) !== 0 || (this.cells.flags(record) & FLAG.volatile) !== 0) this.#armKey(record);
+  }
+
+  #armKey(record: number): void {
+    const { cells } = this;
+    if (cells.expiry(record) === Infinity) this.hasResidue = true;
+    const isVolatile = this.expiries.armKey(record, this.nowMs);
+    if (isVolatile === ((cells.flags(record) & FLAG.volatile) !== 0)) return;
+    this.volatileCount += isVolatile ? 1 : -1;
+    if (isVolatile) cells.setFlag(record, FLAG.volatile);
+    else cells.clearFlag(record, FLAG.volatile);
   }
 
   /** Whether the key, whose reference is up to date, holds several types now: noted where that has changed. */
@@ -212,7 +219,7 @@ export class Keyspace {
       if (visible) this.cells.setFlag(field, FLAG.visible);
       else this.cells.clearFlag(field, FLAG.visible);
     }
-    if (this.attributes(field) !== 0 || (flags & FLAG.volatile) !== 0) this.#countVolatile(ref, hash, field);
+    if (this.attributes(field) !== 0 || (flags & FLAG.volatile) !== 0) this.#armField(hash, field);
     if (visible) return field;
     if (this.attributes(field) !== 0) {
       this.hasResidue = true;
@@ -224,11 +231,9 @@ export class Keyspace {
   }
 
   /** A time to live that lost its value counts too: it has to be removed when it is over. */
-  #countVolatile(ref: KeyRef, hash: number, field: number): void {
-    const expiry = this.cells.expiry(field);
-    if (expiry === Infinity) this.hasResidue = true;
-    const isVolatile = expiry >= 0 && expiry !== Infinity;
-    if (isVolatile) this.fieldExpiries.lower(ref.hash, ref.bytes, ref.start, ref.length, expiry);
+  #armField(hash: number, field: number): void {
+    if (this.cells.expiry(field) === Infinity) this.hasResidue = true;
+    const isVolatile = this.expiries.armField(hash, field, this.nowMs);
     if (isVolatile === ((this.cells.flags(field) & FLAG.volatile) !== 0)) return;
     this.containers.addToVolatileCount(hash, isVolatile ? 1 : -1);
     if (isVolatile) this.cells.setFlag(field, FLAG.volatile);
