@@ -24,12 +24,14 @@ export const FLAG = {
   persists: 2,
   /** Counted as visible by the owner of the map. */
   visible: 16,
-  /** Counted as volatile by the hash it is a field of. */
+  /** Its visible time to live is finite: counted as volatile by the keyspace, or by the hash it is a field of. */
   volatile: 32,
   /** The key holds more than one type. */
   several: 64,
   /** Counted, by the hash it is a field of, as holding what no removal takes away by its context alone: counters, cut or not, or a "none" of a time to live. */
   residual: 128,
+  /** Counted as expired by the hash it is a field of. */
+  expired: 256,
 } as const;
 
 /**
@@ -133,6 +135,12 @@ export class CellRecords {
   linkAttribute(record: number, attribute: number): void {
     this.setWord(attribute, 0, this.word(record, CELL.attributes));
     this.setWord(record, CELL.attributes, attribute);
+  }
+
+  hasAttribute(record: number, attribute: number): boolean {
+    let a = this.word(record, CELL.attributes);
+    while (a !== 0 && a !== attribute) a = this.word(a, 0);
+    return a !== 0;
   }
 
   /** Unlinks an attribute that the caller frees. */

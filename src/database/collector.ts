@@ -116,7 +116,7 @@ export class Collector {
 
   #collectEntry(ref: KeyRef, type: ContainerType, container: number, entry: number, stability: Stability): void {
     this.#keyspace.preImages?.entry(type, ref, entry);
-    if (type.collectEntry(ref, container, entry, stability)) this.#remains = true;
+    if (type.collectEntry(container, entry, stability)) this.#remains = true;
   }
 
   #settle(ref: KeyRef): void {

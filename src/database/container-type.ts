@@ -4,9 +4,10 @@
  *
  * A container is an attribute of a key's record that embeds a byte map of *entries*. Common to all types:
  *
- *   0 next | 1 tag, flags << 8 | map (32 bytes) | 10 visible | 11 volatile | 12 residual | 13 more dots | 14 origin, 15 - | seq f64
+ *   0 next | 1 tag, flags << 8 | map (32 bytes) | 10 visible | 11 volatile | 12 residual | 13 more dots | 14 origin | 15 hash of the key |
+ *   seq f64 | 18 expired, 19 -
  *
- * The last fields are the *summary*: per origin the highest seq that was ever written to it. A removal whose context covers the summary
+ * Origin and seq are the *summary*: per origin the highest seq that was ever written to it. A removal whose context covers the summary
  * covers every entry, so the container goes at once, whatever its size.
  *
  * Invariant: every dot in a container is at most what its summary has for that origin.
@@ -16,14 +17,14 @@ import type { VersionVector } from '../crdt/version-vector.ts';
 import { SEGMENT_MASK, SEGMENT_SHIFT, type Arena } from '../memory/arena.ts';
 import { MAP_BYTES, type ByteMap } from '../memory/byte-map.ts';
 import type { CounterCut } from '../crdt/cell.ts';
-import type { KeyRef, Type } from './key-ref.ts';
+import type { Type } from './key-ref.ts';
 import type { Stability } from './stability.ts';
 
 /** Words of a container. */
-export const CONTAINER = { tag: 1, visible: 10, volatile: 11, residual: 12, moreDots: 13, origin: 14 } as const;
+export const CONTAINER = { tag: 1, visible: 10, volatile: 11, residual: 12, moreDots: 13, origin: 14, keyHash: 15, expired: 18 } as const;
 /** Float index of the summary's seq. */
 const SUMMARY_SEQ = 8;
-const CONTAINER_BYTES = 8 + MAP_BYTES + 32;
+const CONTAINER_BYTES = 8 + MAP_BYTES + 40;
 const MORE_DOTS_BYTES = 16;
 /** Flag of a container: earlier content waits beside it (stages.ts). */
 const STAGED = 1 << 8;
@@ -69,26 +70,26 @@ export abstract class ContainerType {
   /** Frees an entry that is in no map. */
   abstract destroyEntry(entry: number): void;
   /** The entry, just linked into this container, counts there. */
-  abstract countEntry(ref: KeyRef, container: number, entry: number): void;
+  abstract countEntry(container: number, entry: number): void;
   /** The entry, about to leave this container, counts no more. */
   abstract discountEntry(container: number, entry: number): void;
   /** Whether nothing would be left of the entry by a removal with that context; cheap, may say no. */
   abstract isCovered(entry: number, context: Context): boolean;
   /** Drops what the context covers; an entry with nothing left is unlinked and freed. Returns the entry, which may have moved; 0: gone. */
-  abstract removeCovered(ref: KeyRef, container: number, entry: number, context: Context): number;
+  abstract removeCovered(container: number, entry: number, context: Context): number;
   /** What a reset issued now would observe of the entry's counters. */
   abstract observedCuts(entry: number): readonly CounterCut[];
   /** Raises the cuts of the entry's counters. */
-  abstract applyCuts(ref: KeyRef, container: number, entry: number, cuts: readonly CounterCut[], reset: Dot): void;
+  abstract applyCuts(container: number, entry: number, cuts: readonly CounterCut[], reset: Dot): void;
   /**
    * Joins `other`, an entry of the same name that is in no map (0: none), into `target`, which is in the container (0: none, and one is made where
    * something of the other stays). Frees the other. Returns the entry; 0: nothing is left.
    */
-  abstract joinEntry(ref: KeyRef, container: number, target: number, other: number, vectors: JoinVectors): number;
+  abstract joinEntry(container: number, target: number, other: number, vectors: JoinVectors): number;
   /** Adds every dot of the entry to the container's summary. */
   abstract noteDots(container: number, entry: number): void;
   /** Frees what is stable. Returns whether more will be. The entry may go. */
-  abstract collectEntry(ref: KeyRef, container: number, entry: number, stability: Stability): boolean;
+  abstract collectEntry(container: number, entry: number, stability: Stability): boolean;
   /** Whether a collection may find anything. */
   abstract mayHoldResidue(container: number): boolean;
   abstract encodeEntry(out: EntryWriter, entry: number): void;
@@ -118,13 +119,19 @@ export abstract class ContainerType {
     return this.word(container, CONTAINER.volatile) > 0;
   }
 
-  /** A new, empty container, which no record has yet. */
-  create(): number {
+  /** Hash of the key that the container belongs to. */
+  keyHash(container: number): number {
+    return this.word(container, CONTAINER.keyHash);
+  }
+
+  /** A new, empty container for the key with that hash; no record has it yet. */
+  create(keyHash: number): number {
     const container = this.arena.allocate(CONTAINER_BYTES);
     const words = this.arena.words[container >>> SEGMENT_SHIFT]!;
     const at = (container & SEGMENT_MASK) << 1;
     words.fill(0, at, at + CONTAINER_BYTES / 4);
     words[at + CONTAINER.tag] = this.tag;
+    words[at + CONTAINER.keyHash] = keyHash;
     this.maps.create(mapOf(container));
     return container;
   }

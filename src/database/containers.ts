@@ -117,7 +117,7 @@ export class Containers {
   open(type: ContainerType, record: number): number {
     const known = this.#cells.attribute(record, type.tag);
     if (known !== 0) return known;
-    const container = type.create();
+    const container = type.create(this.#word(record, CELL.hash));
     this.#seen.add(type.name);
     this.#cells.linkAttribute(record, container);
     return container;
@@ -173,6 +173,13 @@ export class Containers {
     if (hash === 0) return 0;
     this.#settle(hash);
     return this.hashes.volatileCount(hash);
+  }
+
+  /** Visible fields that are known to have expired. */
+  expiredCount(hash: number): number {
+    if (hash === 0) return 0;
+    this.#settle(hash);
+    return this.hashes.expiredCount(hash);
   }
 
   findField(hash: number, bytes: Uint8Array, start: number, length: number): number {

@@ -15,7 +15,7 @@ import { collectCell } from './collect-cell.ts';
 import { CONTAINER, ContainerType, mapOf, type EntryWriter, type JoinVectors } from './container-type.ts';
 import { digestField } from './digest-cell.ts';
 import { joinCell, isCellCovered } from './join-cell.ts';
-import { TYPE, type KeyRef } from './key-ref.ts';
+import { TYPE } from './key-ref.ts';
 import type { Keyspace } from './keyspace.ts';
 import { RECORD } from './snapshot-format.ts';
 import type { Stability } from './stability.ts';
@@ -41,6 +41,21 @@ export class Hashes extends ContainerType {
     return hash === 0 ? 0 : this.word(hash, CONTAINER.volatile);
   }
 
+  /** Visible fields that are known to have expired; all that have, once the wheel is up to this moment (`Expiries.settleHash`). */
+  expiredCount(hash: number): number {
+    return hash === 0 ? 0 : this.word(hash, CONTAINER.expired);
+  }
+
+  /** Counts a field as expired or not, after either its value or its time to live has changed. */
+  countExpired(hash: number, field: number): void {
+    const flags = this.#cells.flags(field);
+    const isExpired = (flags & FLAG.visible) !== 0 && this.#cells.hasFired(field);
+    if (isExpired === ((flags & FLAG.expired) !== 0)) return;
+    this.addTo(hash, CONTAINER.expired, isExpired ? 1 : -1);
+    if (isExpired) this.#cells.setFlag(field, FLAG.expired);
+    else this.#cells.clearFlag(field, FLAG.expired);
+  }
+
   // ---------------------------------------------------------------- entries
 
   override epochOf(field: number): number {
@@ -55,8 +70,8 @@ export class Hashes extends ContainerType {
     this.#cells.destroy(field);
   }
 
-  override countEntry(ref: KeyRef, hash: number, field: number): void {
-    this.#keyspace.settleField(ref, hash, field);
+  override countEntry(hash: number, field: number): void {
+    this.#keyspace.settleField(hash, field);
   }
 
   override discountEntry(hash: number, field: number): void {
@@ -64,30 +79,33 @@ export class Hashes extends ContainerType {
     if ((flags & FLAG.visible) !== 0) this.addTo(hash, CONTAINER.visible, -1);
     if ((flags & FLAG.volatile) !== 0) this.addTo(hash, CONTAINER.volatile, -1);
     if ((flags & FLAG.residual) !== 0) this.addTo(hash, CONTAINER.residual, -1);
-    this.#cells.clearFlag(field, FLAG.visible | FLAG.volatile | FLAG.residual);
+    if ((flags & FLAG.expired) !== 0) this.addTo(hash, CONTAINER.expired, -1);
+    this.#cells.clearFlag(field, FLAG.visible | FLAG.volatile | FLAG.residual | FLAG.expired);
+    // It is armed as a field of this container.
+    this.#cells.disarmExpiry(field);
   }
 
   override isCovered(field: number, context: Context): boolean {
     return isCellCovered(this.#keyspace, field, context);
   }
 
-  override removeCovered(ref: KeyRef, hash: number, field: number, context: Context): number {
+  override removeCovered(hash: number, field: number, context: Context): number {
     const kept = this.#cells.dropRegister(this.maps, mapOf(hash), field, context);
     this.#cells.dropExpiry(kept, context);
-    return this.#keyspace.settleField(ref, hash, kept);
+    return this.#keyspace.settleField(hash, kept);
   }
 
   override observedCuts(field: number): readonly CounterCut[] {
     return this.#keyspace.attributes(field) === 0 ? NO_CUTS : this.#cells.observedCuts(field);
   }
 
-  override applyCuts(ref: KeyRef, hash: number, field: number, cuts: readonly CounterCut[], reset: Dot): void {
+  override applyCuts(hash: number, field: number, cuts: readonly CounterCut[], reset: Dot): void {
     for (const cut of cuts) this.#cells.applyCut(field, cut, reset);
     if (cuts.length > 0) this.#keyspace.hasResidue = true;
-    this.#keyspace.settleField(ref, hash, field);
+    this.#keyspace.settleField(hash, field);
   }
 
-  override joinEntry(ref: KeyRef, hash: number, target: number, other: number, vectors: JoinVectors): number {
+  override joinEntry(hash: number, target: number, other: number, vectors: JoinVectors): number {
     const cells = this.#cells;
     if (target === 0) {
       target = cells.createLike(this.maps, mapOf(hash), other, this.#keyspace.epoch);
@@ -95,7 +113,7 @@ export class Hashes extends ContainerType {
     target = joinCell(this.#keyspace, this.maps, mapOf(hash), target, other, vectors);
     if (other !== 0) cells.destroy(other);
     this.noteDots(hash, target);
-    return this.#keyspace.settleField(ref, hash, target);
+    return this.#keyspace.settleField(hash, target);
   }
 
   override noteDots(hash: number, field: number): void {
@@ -109,10 +127,10 @@ export class Hashes extends ContainerType {
     cells.eachCounter(field, ({ origin, frame }) => this.noteDot(hash, origin, frame));
   }
 
-  override collectEntry(ref: KeyRef, hash: number, field: number, stability: Stability): boolean {
+  override collectEntry(hash: number, field: number, stability: Stability): boolean {
     if (this.#keyspace.attributes(field) === 0) return false;
     const remains = collectCell(this.#cells, field, stability);
-    this.#keyspace.settleField(ref, hash, field);
+    this.#keyspace.settleField(hash, field);
     return remains;
   }
 

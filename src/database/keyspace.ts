@@ -23,7 +23,7 @@ import { Arena, SEGMENT_MASK, SEGMENT_SHIFT } from '../memory/arena.ts';
 import { ByteMap, MAP_BYTES } from '../memory/byte-map.ts';
 import { CONTAINER, mapOf } from './container-type.ts';
 import { Containers } from './containers.ts';
-import { ExpiryIndex } from './expiry-index.ts';
+import { Expiries } from './expiries.ts';
 import { KeyRef, TYPE, type Type } from './key-ref.ts';
 import type { DatabaseLimits } from './limits.ts';
 import { OwedCuts } from './owed-cuts.ts';
@@ -51,12 +51,12 @@ export class Keyspace {
   readonly stages: Stages;
   /** Keys wait in stages: look-ups must settle first. */
   stagesHoldKeys = false;
-  readonly expiries: ExpiryIndex;
-  /** Hashes with volatile fields. */
-  readonly fieldExpiries: ExpiryIndex;
+  readonly expiries: Expiries;
   readonly typeConflicts = new TypeConflicts();
   /** Visible live keys. */
   keyCount = 0;
+  /** Live keys whose visible time to live is finite. */
+  volatileCount = 0;
   /** Wall clock, ms: what is expired is judged by it. */
   nowMs = 0;
   /** What a record carries that the current (or latest) snapshot needs no more: see EPOCH_MASK. */
@@ -89,8 +89,7 @@ export class Keyspace {
     this.keys = this.newKeyMap();
     this.stages = new Stages(this, options.limits, new OwedCuts(this));
     this.containers.stages = this.stages;
-    this.expiries = new ExpiryIndex(arena, seed);
-    this.fieldExpiries = new ExpiryIndex(arena, seed);
+    this.expiries = new Expiries(arena, { cells: this.cells, containers: this.containers, origins });
   }
 
   /** An empty map of keys. */
@@ -233,15 +232,18 @@ export class Keyspace {
     const { record } = ref;
     ref.type = this.typeOf(record);
     this.#countVisible(record, ref.type !== TYPE.none);
-    if (this.attributes(record) !== 0) this.noteExpiry(ref);
-    else this.expiries.set(ref.hash, ref.bytes, ref.start, ref.length, -1);
+    if (this.attributes(record) !== 0 || (this.cells.flags(record) & FLAG.volatile) !== 0) this.armKey(record);
   }
 
-  /** A key that was loaded has a time to live, or had. */
-  noteExpiry(ref: KeyRef): void {
-    const expiry = this.cells.expiry(ref.record);
-    this.expiries.set(ref.hash, ref.bytes, ref.start, ref.length, expiry === Infinity ? -1 : expiry);
-    if (expiry === Infinity) this.hasResidue = true;
+  /** The times to live of a live key have changed. */
+  armKey(record: number): void {
+    const { cells } = this;
+    if (cells.expiry(record) === Infinity) this.hasResidue = true;
+    const isVolatile = this.expiries.armKey(record, this.nowMs);
+    if (isVolatile === ((cells.flags(record) & FLAG.volatile) !== 0)) return;
+    this.volatileCount += isVolatile ? 1 : -1;
+    if (isVolatile) cells.setFlag(record, FLAG.volatile);
+    else cells.clearFlag(record, FLAG.volatile);
   }
 
   /** Whether the key, whose reference is up to date, holds several types now: noted where that has changed. */
@@ -253,8 +255,11 @@ export class Keyspace {
     this.typeConflicts.note(ref, isSeveral);
   }
 
-  /** The same as `settle` for a field of the key's hash. Returns the field's record, 0 when it is gone. */
-  settleField(ref: KeyRef, hash: number, field: number): number {
+  /**
+   * The same as `settle` for a field of a hash. Returns the field's record, 0 when it is gone. `isLive`: the hash belongs to a key that is, so that times to live
+   * run; else they are only counted.
+   */
+  settleField(hash: number, field: number, isLive = true): number {
     const visible = this.cells.hasRegister(field) || this.cells.hasCounter(field);
     const { hashes } = this.containers;
     const flags = this.cells.flags(field);
@@ -264,7 +269,7 @@ export class Keyspace {
       else this.cells.clearFlag(field, FLAG.visible);
     }
     if (this.attributes(field) !== 0 || (flags & (FLAG.volatile | FLAG.residual)) !== 0) {
-      this.#countVolatile(ref, hash, field);
+      this.#countVolatile(hash, field, isLive);
       this.#countResidual(hash, field);
     }
     if (visible) return field;
@@ -287,15 +292,15 @@ export class Keyspace {
   }
 
   /** A time to live that lost its value counts too: it has to be removed when it is over. */
-  #countVolatile(ref: KeyRef, hash: number, field: number): void {
-    const expiry = this.cells.expiry(field);
+  #countVolatile(hash: number, field: number, isLive: boolean): void {
+    const { cells } = this;
+    const expiry = cells.expiry(field);
     if (expiry === Infinity) this.hasResidue = true;
-    const isVolatile = expiry >= 0 && expiry !== Infinity;
-    if (isVolatile) this.fieldExpiries.lower(ref.hash, ref.bytes, ref.start, ref.length, expiry);
-    if (isVolatile === ((this.cells.flags(field) & FLAG.volatile) !== 0)) return;
+    const isVolatile = isLive ? this.expiries.armField(hash, field, this.nowMs) : expiry >= 0 && expiry !== Infinity;
+    if (isVolatile === ((cells.flags(field) & FLAG.volatile) !== 0)) return;
     this.containers.hashes.addTo(hash, CONTAINER.volatile, isVolatile ? 1 : -1);
-    if (isVolatile) this.cells.setFlag(field, FLAG.volatile);
-    else this.cells.clearFlag(field, FLAG.volatile);
+    if (isVolatile) cells.setFlag(field, FLAG.volatile);
+    else cells.clearFlag(field, FLAG.volatile);
   }
 
   #countVisible(record: number, visible: boolean): void {

@@ -163,7 +163,7 @@ export class Mutator {
     field = ks.cells.writeRegister(ks.containers.fields, map, field, this, bytes, start, length);
     if ((flags & SET.expires) !== 0) ks.cells.writeExpiry(field, this, expiryMs, this.context);
     ks.containers.hashes.noteDot(hash, this.origin, this.seq);
-    ks.settleField(ref, hash, field);
+    ks.settleField(hash, field);
     this.#settleAfterGrowth(ref, TYPE.hash);
   }
 
@@ -183,7 +183,7 @@ export class Mutator {
     this.#cut(field, cuts);
     field = ks.cells.dropRegister(ks.containers.fields, mapOf(hash), field, this.context);
     ks.cells.dropExpiry(field, this.context);
-    ks.settleField(ref, hash, field);
+    ks.settleField(hash, field);
     this.#settleAfterLoss(ref, ks.containers.hashes);
   }
 
@@ -203,7 +203,7 @@ export class Mutator {
     const field = this.#openField(ref, hash, fieldBytes, fieldStart, fieldLength, 0, known);
     ks.cells.applyIncrement(field, this.origin, frame, n, total, isDecimal);
     ks.containers.hashes.noteDot(hash, this.origin, this.seq);
-    ks.settleField(ref, hash, field);
+    ks.settleField(hash, field);
     this.#settleAfterGrowth(ref, TYPE.hash);
   }
 
@@ -213,7 +213,7 @@ export class Mutator {
     const field = this.#openField(ref, hash, fieldBytes, fieldStart, fieldLength, 0);
     ks.cells.writeExpiry(field, this, expiryMs, this.context);
     ks.containers.hashes.noteDot(hash, this.origin, this.seq);
-    ks.settleField(ref, hash, field);
+    ks.settleField(hash, field);
     this.#settleAfterGrowth(ref, TYPE.hash);
   }
 
@@ -286,7 +286,7 @@ export class Mutator {
     const entry = ks.containers.find(type, container, bytes, start, length);
     if (entry === 0) return;
     if (ks.preImages !== null) ks.preImages.entry(type, ref, entry);
-    type.applyCuts(ref, container, entry, cuts, this);
+    type.applyCuts(container, entry, cuts, this);
   }
 
   /** Something left the key's container of that type: the container or the key may go with it. */

@@ -9,7 +9,7 @@ import { VersionVector } from '../crdt/version-vector.ts';
 import { SEGMENT_SHIFT, type Arena } from '../memory/arena.ts';
 import type { ByteMap } from '../memory/byte-map.ts';
 import { ContainerType, mapOf, type EntryWriter, type JoinVectors } from './container-type.ts';
-import { TYPE, type KeyRef } from './key-ref.ts';
+import { TYPE } from './key-ref.ts';
 import type { Keyspace } from './keyspace.ts';
 import { RECORD } from './snapshot-format.ts';
 
@@ -55,7 +55,7 @@ export class Sets extends ContainerType {
     return context === null || this.#elements.isCovered(member, context);
   }
 
-  override removeCovered(_ref: KeyRef, set: number, member: number, context: Context): number {
+  override removeCovered(set: number, member: number, context: Context): number {
     if (this.#elements.removeDots(member, context)) return member;
     this.maps.remove(mapOf(set), member);
     this.#elements.destroy(member);
@@ -69,7 +69,7 @@ export class Sets extends ContainerType {
   override applyCuts(): void {}
 
   /** A dot stays if both have it, or if the side that lacks it has never seen it. */
-  override joinEntry(_ref: KeyRef, set: number, target: number, other: number, vectors: JoinVectors): number {
+  override joinEntry(set: number, target: number, other: number, vectors: JoinVectors): number {
     const elements = this.#elements;
     const known = target !== 0;
     if (known) {

@@ -53,7 +53,7 @@ export class SnapshotLoader extends SnapshotParser {
     if (type === undefined) return false;
     const ref = this.#open(key, keyLength);
     const container = ks.containers.open(type, ref.record);
-    if (type === ks.containers.hashes) this.#field(ref, container, name, nameLength);
+    if (type === ks.containers.hashes) this.#field(container, name, nameLength);
     else this.#member(container, name, nameLength);
     if ((ks.cells.flags(ref.record) & FLAG.visible) === 0 || ks.typeOf(ref.record) !== ref.type) this.#count(ref);
     return true;
@@ -93,7 +93,7 @@ export class SnapshotLoader extends SnapshotParser {
     }
   }
 
-  #field(ref: KeyRef, hash: number, name: number, nameLength: number): void {
+  #field(hash: number, name: number, nameLength: number): void {
     const ks = this.#keyspace;
     const { hashes } = ks.containers;
     const fieldHash = hashes.maps.hash(this.bytes, name, nameLength);
@@ -102,7 +102,7 @@ export class SnapshotLoader extends SnapshotParser {
     let field = ks.cells.create(hashes.maps, mapOf(hash), fieldHash, this.bytes, name, nameLength, 0, ks.epoch);
     field = this.#cell(mapOf(hash), field);
     hashes.noteDots(hash, field);
-    ks.settleField(ref, hash, field);
+    ks.settleField(hash, field, this.map === ks.keys);
   }
 
   #member(set: number, name: number, nameLength: number): void {
@@ -176,7 +176,7 @@ export class SnapshotLoader extends SnapshotParser {
 
   #noteLeftovers(ref: KeyRef): void {
     const ks = this.#keyspace;
-    if (this.map === ks.keys && ks.cells.expiry(ref.record) !== -1) ks.noteExpiry(ref);
+    if (this.map === ks.keys && ks.cells.expiry(ref.record) !== -1) ks.armKey(ref.record);
     if (ref.type === TYPE.none) ks.hasResidue = true;
   }
 }

@@ -115,6 +115,7 @@ export class Stages {
     ks.keys = ks.arena.allocate(MAP_BYTES);
     ks.keyMaps.create(ks.keys);
     ks.keyCount = 0;
+    ks.volatileCount = 0;
     ks.stagesHoldKeys = true;
   }
 
@@ -161,7 +162,7 @@ export class Stages {
       ks.containers.each(record, (type, container) => ks.preImages!.release(type, ref, container));
     }
     ks.keyMaps.take(map, record);
-    ks.cells.clearFlag(record, FLAG.visible);
+    ks.cells.clearFlag(record, FLAG.visible | FLAG.volatile);
     ks.keyMaps.add(ks.keys, record);
   }
 
@@ -285,13 +286,13 @@ export class Stages {
     const ks = this.#keyspace;
     ks.preImages?.entry(type, ref, entry);
     if (owes && type.isResidual(container)) this.#oweCuts(ref, type, container, entry);
-    return type.removeCovered(ref, container, entry, context);
+    return type.removeCovered(container, entry, context);
   }
 
   #oweCuts(ref: KeyRef, type: ContainerType, container: number, entry: number): void {
     const cuts = type.observedCuts(entry);
     if (cuts.length === 0) return;
-    type.applyCuts(ref, container, entry, cuts, this.owed.add(ref, { type, entry }, cuts));
+    type.applyCuts(container, entry, cuts, this.owed.add(ref, { type, entry }, cuts));
   }
 
   /** A new, empty container takes the place of this one, which becomes the main of a stage. */
@@ -303,9 +304,9 @@ export class Stages {
     operation: StageOperation,
   ): number {
     const ks = this.#keyspace;
-    const live = type.create();
+    const live = type.create(ref.hash);
     if (container === 0) {
-      container = type.create();
+      container = type.create(ref.hash);
     } else {
       ks.preImages?.release(type, ref, container);
       ks.cells.unlinkAttribute(ref.record, container);
@@ -361,12 +362,12 @@ export class Stages {
       this.#keyspace.preImages?.entry(type, ref, entry);
       const twin = other === 0 ? 0 : this.#findTwin(type, other, entry);
       if (twin !== 0) maps.take(mapOf(other), twin);
-      type.joinEntry(ref, container, entry, twin, vectors);
+      type.joinEntry(container, entry, twin, vectors);
     });
     if (other === 0) return;
     this.#eachEntry(type, other, (entry) => {
       maps.take(mapOf(other), entry);
-      type.joinEntry(ref, container, 0, entry, vectors);
+      type.joinEntry(container, 0, entry, vectors);
     });
     this.#keyspace.preImages?.gone(other);
     type.destroy(other);
@@ -453,7 +454,7 @@ export class Stages {
       }
       if (entry !== 0 || other !== 0) {
         if (entry !== 0) this.#keyspace.preImages?.entry(type, ref, entry);
-        entry = type.joinEntry(ref, container, entry, other, operation.vectors);
+        entry = type.joinEntry(container, entry, other, operation.vectors);
       }
     }
   }
@@ -464,7 +465,7 @@ export class Stages {
     type.maps.take(mapOf(from), entry);
     type.maps.add(mapOf(to), entry);
     type.noteDots(to, entry);
-    type.countEntry(ref, to, entry);
+    type.countEntry(to, entry);
   }
 
   /** A reference to the key of a staged container: its name, and the live record. */

@@ -3,7 +3,7 @@ import { describe, expect, it } from '@jest/globals';
 import fc from 'fast-check';
 import { OriginTable, type VersionVector } from '../../src/crdt/version-vector.ts';
 import { Database } from '../../src/database/database.ts';
-import { Maintenance } from '../../src/database/maintenance.ts';
+import { Expirer } from '../../src/database/expirer.ts';
 import type { Stability } from '../../src/database/stability.ts';
 import { SnapshotFormatError } from '../../src/database/snapshot-parser.ts';
 import { assertLaw } from '../law.ts';
@@ -130,12 +130,12 @@ describe('a snapshot', () => {
       perform(other, meanwhile);
       for (const write of before) perform(source, [write]);
       const state = describeState(source);
-      const maintenance = new Maintenance(source);
+      const expirer = new Expirer(source);
       const disturbances = [
         () => source.collectStep(stableAt(source.vector), 10),
         () => merge(source, takeSnapshot(other)),
         () => source.setTime(source.nowMs + 30),
-        () => maintenance.expireStep(() => true),
+        () => expirer.step(() => true),
       ];
       const snapshot = source.beginSnapshot();
       const pieces: Buffer[] = [];

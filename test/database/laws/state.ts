@@ -17,6 +17,7 @@ export interface StateOptions {
 }
 
 export function describeState(database: Database, options: StateOptions = { residue: true }): string {
+  database.settle();
   const vector = [...vectorOf(database)].sort().map(([origin, seq]) => `${origin}@${seq}`);
   return [`vector ${vector.join(' ')}`, ...describeSnapshot(takeSnapshot(database), database.origins, options)].join(
     '\n',

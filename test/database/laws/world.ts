@@ -8,7 +8,7 @@ import fc from 'fast-check';
 import { encodeVersionVector, readVersionVector } from '../../../src/crdt/version-vector.ts';
 import type { Applied } from '../../../src/database/applier.ts';
 import { Database } from '../../../src/database/database.ts';
-import { Maintenance } from '../../../src/database/maintenance.ts';
+import { Expirer } from '../../../src/database/expirer.ts';
 import type { Stability } from '../../../src/database/stability.ts';
 import { Acks } from '../../../src/replication/acks.ts';
 import { Chronicle, DatabaseWatcher, vectorOf } from '../../simulation/chronicle.ts';
@@ -256,8 +256,8 @@ export class World {
 
   /** Acts for every owner: who may is not the database's question. */
   expire(replica: Replica): void {
-    const maintenance = new Maintenance(replica.database);
-    for (let quiet = 0; quiet < 3; quiet++) if (maintenance.expireStep(() => true) > 0) quiet = 0;
+    const expirer = new Expirer(replica.database);
+    for (let quiet = 0; quiet < 3; quiet++) if (expirer.step(() => true) > 0) quiet = 0;
   }
 
   /** Starts over from what was saved, or from nothing, under a new generation. What nobody has any more is forgotten. */
