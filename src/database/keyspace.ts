@@ -127,11 +127,8 @@ export class Keyspace {
 
   typeOf(record: number): Type {
     if (this.attributes(record) === 0) return this.cells.hasRegister(record) ? TYPE.string : TYPE.none;
-    const { containers } = this;
-    for (const type of containers.types) {
-      const container = containers.of(type, record);
-      if (container !== 0 && containers.visibleCount(type, container) > 0) return type.type;
-    }
+    const type = this.containers.visibleType(record);
+    if (type !== TYPE.none) return type;
     return this.cells.hasRegister(record) || this.cells.hasCounter(record) ? TYPE.string : TYPE.none;
   }
 
