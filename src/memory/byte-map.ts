@@ -140,15 +140,16 @@ export class ByteMap {
     const { words } = this.#arena;
     const mapWords = words[map >>> SEGMENT_SHIFT]!;
     const at = (map & SEGMENT_MASK) << 1;
-    for (const [table, log] of [
-      [mapWords[at + MAP.table]!, mapWords[at + MAP.log]!],
-      [mapWords[at + MAP.newTable]!, mapWords[at + MAP.newLog]!],
-    ] as const) {
-      if (table === 0) continue;
+    let table = mapWords[at + MAP.table]!;
+    let log = mapWords[at + MAP.log]!;
+    while (table !== 0) {
       for (let entry = this.#head(table, hash & mask(log)); entry !== 0; entry = this.#next(entry)) {
         const entryHash = words[entry >>> SEGMENT_SHIFT]![((entry & SEGMENT_MASK) << 1) + ENTRY.hash]!;
         if (entryHash === hash && test(entry)) return entry;
       }
+      if (table === mapWords[at + MAP.newTable]) break;
+      table = mapWords[at + MAP.newTable]!;
+      log = mapWords[at + MAP.newLog]!;
     }
     return 0;
   }
@@ -219,27 +220,6 @@ export class ByteMap {
       mapWords[cursor]!++;
       if (cursor === at + MAP.moved) this.#endResizeIfMoved(map);
     }
-    this.destroy(map);
-    return true;
-  }
-
-  /** Unlinks the entry without ever beginning a resize: for maps that are being emptied. */
-  take(map: number, entry: number): void {
-    this.#relink(map, entry, this.#next(entry));
-    this.#arena.words[map >>> SEGMENT_SHIFT]![(map & SEGMENT_MASK) << 1]!--;
-  }
-
-  drain(map: number, entriesMax: number, free: (entry: number) => void): boolean {
-    const words = this.#arena.words[map >>> SEGMENT_SHIFT]!;
-    const at = (map & SEGMENT_MASK) << 1;
-    let left = entriesMax;
-    while (left > 0 && words[at + MAP.count]! > 0) {
-      const found: number[] = [];
-      words[at + 6] = this.scan(map, words[at + 6]!, (entry) => { found.push(entry); });
-      for (const entry of found) { this.take(map, entry); free(entry); left--; }
-      left -= 0.1;
-    }
-    if (words[at + MAP.count]! > 0) return false;
     this.destroy(map);
     return true;
   }
