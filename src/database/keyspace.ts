@@ -251,10 +251,15 @@ export class Keyspace {
   /** Points the reference at a record met in a scan. The key is copied: the record may move or go. */
   refer(ref: KeyRef, record: number): KeyRef {
     const start = this.containers.nameOffset(record);
-    const length = this.containers.nameLength(record);
-    ref.bytes = Buffer.from(this.arena.bytes[record >>> SEGMENT_SHIFT]!.subarray(start, start + length));
+    const end = start + this.containers.nameLength(record);
+    return this.referByName(ref, record, Buffer.from(this.arena.bytes[record >>> SEGMENT_SHIFT]!.subarray(start, end)));
+  }
+
+  /** The same with a copy of the key's name that the caller has made. */
+  referByName(ref: KeyRef, record: number, name: Buffer): KeyRef {
+    ref.bytes = name;
     ref.start = 0;
-    ref.length = length;
+    ref.length = this.containers.nameLength(record);
     ref.hash = this.arena.words[record >>> SEGMENT_SHIFT]![((record & SEGMENT_MASK) << 1) + CELL.hash]!;
     ref.record = record;
     ref.type = this.typeOf(record);

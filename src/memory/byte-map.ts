@@ -110,18 +110,21 @@ export class ByteMap {
 
   /** The entry with that hash that passes the test; 0 when there is none. For whoever knows something about an entry, but not its key. */
   findByHash(map: number, hash: number, test: (entry: number) => boolean): number {
-    const { words } = this.#arena;
-    const mapWords = words[map >>> SEGMENT_SHIFT]!;
+    const words = this.#arena.words[map >>> SEGMENT_SHIFT]!;
     const at = (map & SEGMENT_MASK) << 1;
-    for (const [table, log] of [
-      [mapWords[at + MAP.table]!, mapWords[at + MAP.log]!],
-      [mapWords[at + MAP.newTable]!, mapWords[at + MAP.newLog]!],
-    ] as const) {
-      if (table === 0) continue;
-      for (let entry = this.#head(table, hash & mask(log)); entry !== 0; entry = this.#next(entry)) {
-        const entryHash = words[entry >>> SEGMENT_SHIFT]![((entry & SEGMENT_MASK) << 1) + ENTRY.hash]!;
-        if (entryHash === hash && test(entry)) return entry;
-      }
+    return (
+      this.#findInTable(words[at + MAP.table]!, words[at + MAP.log]!, hash, test) ||
+      this.#findInTable(words[at + MAP.newTable]!, words[at + MAP.newLog]!, hash, test)
+    );
+  }
+
+  #findInTable(table: number, log: number, hash: number, test: (entry: number) => boolean): number {
+    let entry = table === 0 ? 0 : this.#head(table, hash & mask(log));
+    while (entry !== 0) {
+      const entryWords = this.#arena.words[entry >>> SEGMENT_SHIFT]!;
+      const at = (entry & SEGMENT_MASK) << 1;
+      if (entryWords[at + ENTRY.hash] === hash && test(entry)) return entry;
+      entry = entryWords[at]!;
     }
     return 0;
   }
