@@ -52,7 +52,8 @@ export class Expirer {
   step(mayExpireFor: (instance: number) => boolean): number {
     const { expiries, nowMs } = this.#database.keyspace;
     const { stepTimersMax, batchRemovalsMax } = this.#limits;
-    let done = 2 * stepTimersMax - expiries.settleFields(nowMs, stepTimersMax) - expiries.settleKeys(nowMs, stepTimersMax);
+    let done =
+      2 * stepTimersMax - expiries.settleFields(nowMs, stepTimersMax) - expiries.settleKeys(nowMs, stepTimersMax);
     this.#nameBytes = 0;
     this.#container = 0;
     const own = this.#database.self.instance;
