@@ -23,6 +23,7 @@ import { Mutator } from './mutator.ts';
 import { Snapshot } from './snapshot.ts';
 import { SnapshotMerger } from './snapshot-merger.ts';
 import { IGNORE_SNAPSHOT, SnapshotParser, type SnapshotHeader } from './snapshot-parser.ts';
+import { isGone } from './visible-fields.ts';
 import { Writer } from './writer.ts';
 
 export interface DatabaseOptions {
@@ -99,7 +100,7 @@ export class Database {
   /** What is under the key that is the argument at `index`, for reading: an expired key is not there. `slot`: which reference to use (0..3). */
   lookup(args: Args, index: number, slot = 0): KeyRef {
     const ref = this.keyspace.locate(this.#refs[slot]!, args.bytes, args.starts[index]!, args.lengths[index]!);
-    if (ref.record !== 0 && this.keyspace.isExpired(ref.record)) {
+    if (ref.record !== 0 && isGone(this.keyspace, ref.record)) {
       ref.record = 0;
       ref.type = TYPE.none;
     }
@@ -109,7 +110,7 @@ export class Database {
   /** The same for writing: an expired key is removed first, and that is replicated. */
   lookupWrite(args: Args, index: number, slot = 0): KeyRef {
     const ref = this.keyspace.locate(this.#refs[slot]!, args.bytes, args.starts[index]!, args.lengths[index]!);
-    if (ref.record !== 0 && this.keyspace.isExpired(ref.record)) this.writer.remove(ref);
+    if (ref.record !== 0 && isGone(this.keyspace, ref.record)) this.writer.remove(ref);
     return ref;
   }
 

@@ -9,6 +9,7 @@ import { createHash } from 'node:crypto';
 import { SEGMENT_SHIFT } from '../memory/arena.ts';
 import { TYPE } from './key-ref.ts';
 import { ValueRef, type Keyspace } from './keyspace.ts';
+import { isGone } from './visible-fields.ts';
 
 /** 40 hex digits; all zeros for an empty database. */
 export function digestKeyspace(keyspace: Keyspace): string {
@@ -16,7 +17,7 @@ export function digestKeyspace(keyspace: Keyspace): string {
   let cursor = 0;
   do {
     cursor = keyspace.keyMaps.scan(keyspace.keys, cursor, (record) => {
-      if (keyspace.typeOf(record) !== TYPE.none && !keyspace.isExpired(record))
+      if (keyspace.typeOf(record) !== TYPE.none && !isGone(keyspace, record))
         exclusiveOr(sum, digestKey(keyspace, record));
     });
   } while (cursor !== 0);

@@ -2,6 +2,8 @@ import { describe, expect, it } from '@jest/globals';
 import fc from 'fast-check';
 import { Maintenance } from '../../src/database/maintenance.ts';
 import type { ExpiryLimits } from '../../src/database/expirer.ts';
+import { KeyRef, TYPE } from '../../src/database/key-ref.ts';
+import { makeArgs } from '../../src/resp/args.ts';
 import { HASH_AND_SET_COMMANDS } from '../redis-commands/hash-and-set-commands.ts';
 import { Client } from '../redis-commands/harness.ts';
 import { assertLaw } from '../law.ts';
@@ -84,6 +86,34 @@ describe('Expirer', () => {
     }
   });
 
+  it.each([
+    ['a few fields', 3],
+    ['more fields than are looked at first', 3000],
+  ])(
+    'leaves the removal of a hash whose fields have all expired to their owner, but no instance shows it: %s',
+    (_, count) => {
+      const { nodes, maintenance } = open({ stepTimersMax: 1 }, 2);
+      const [a, b] = nodes as [Node, Node];
+      for (let i = 0; i < count; i++) b.setField('h', `f${i}`, 'v');
+      for (let i = 0; i < count; i++) expireField(b, 'h', `f${i}`, START_MS + (i === 0 ? 200 : 100));
+      b.database.commit();
+      exchangeAll(nodes);
+      const seen = (): number => a.database.lookup(makeArgs(['h']), 0).type;
+      a.database.setTime(START_MS + 150);
+      expect(seen()).toBe(TYPE.hash);
+      a.database.setTime(START_MS + 200);
+      maintenance.expireStep(only(1));
+      expect(seen()).toBe(TYPE.none);
+      expect(a.database.digest()).toBe('0'.repeat(40));
+      a.setField('h', 'g', 'v');
+      a.database.commit();
+      exchangeAll(nodes);
+      b.database.setTime(START_MS + 200);
+      expect(b.database.digest()).toBe(a.database.digest());
+      expect([a.database.keyCount, b.database.keyCount]).toEqual([1, 1]);
+    },
+  );
+
   it('gives fields and keys their share when both are due in great number', () => {
     const { nodes, maintenance } = open({ batchRemovalsMax: 10 });
     const [a] = nodes as [Node];
@@ -93,7 +123,9 @@ describe('Expirer', () => {
     a.database.setTime(START_MS + 100);
     for (let i = 0; i < 10; i++) maintenance.expireStep(everybody);
     expect(a.database.keyCount).toBe(51);
-    expect(a.database.keyspace.containers.fieldCount(a.database.keyspace.containers.hash(a.key('h').record))).toBe(50);
+    const { keyspace } = a.database;
+    const { record } = keyspace.locate(new KeyRef(), Buffer.from('h'), 0, 1);
+    expect(keyspace.containers.fieldCount(keyspace.containers.hash(record))).toBe(50);
     work(maintenance, everybody, 12);
     expect(a.database.keyCount).toBe(0);
   });
@@ -254,6 +286,7 @@ describe('HLEN', () => {
         let seen = 0;
         for (let i = 0; i < 12; i++) if (client.type(`HEXISTS h f${i}`) === ':1\r\n') seen++;
         expect(client.type('HLEN h')).toBe(`:${seen}\r\n`);
+        expect(database.lookup(makeArgs(['h']), 0).type).toBe(seen === 0 ? TYPE.none : TYPE.hash);
         expect(client.type('HKEYS h').split('\r\n')[0]).toBe(`*${seen}`);
         expect(client.type('HRANDFIELD h 100').split('\r\n')[0]).toBe(`*${seen}`);
         expect(auditKeyspace(database.keyspace)).toEqual([]);
