@@ -81,6 +81,29 @@ describe('ByteMap', () => {
     );
   });
 
+  it('finds an entry by its hash and a test, also while it grows and when others have the same hash', () => {
+    const f = new Fixture();
+    const entries: number[] = [];
+    const hashOf = (entry: number): number =>
+      f.arena.words[entry >>> SEGMENT_SHIFT]![((entry & SEGMENT_MASK) << 1) + 1]!;
+    for (let i = 0; i < 200; i++) {
+      entries.push(f.add(`k${i}`));
+      for (const entry of entries) {
+        expect(f.maps.findByHash(f.map, hashOf(entry), (one) => one === entry)).toBe(entry);
+        expect(f.maps.findByHash(f.map, hashOf(entry), () => false)).toBe(0);
+      }
+    }
+    const twins = [f.arena.allocate(KEY_OFFSET), f.arena.allocate(KEY_OFFSET)];
+    for (const twin of twins) {
+      f.arena.words[twin >>> SEGMENT_SHIFT]![((twin & SEGMENT_MASK) << 1) + 1] = 7;
+      f.arena.words[twin >>> SEGMENT_SHIFT]![((twin & SEGMENT_MASK) << 1) + 2] = 0;
+      f.maps.add(f.map, twin);
+    }
+    for (const twin of twins) expect(f.maps.findByHash(f.map, 7, (one) => one === twin)).toBe(twin);
+    f.maps.create(f.map);
+    expect(f.maps.findByHash(f.map, 7, () => true)).toBe(0);
+  });
+
   it('scans every entry that is there from start to end, whatever is added and removed meanwhile', () => {
     fc.assert(
       fc.property(
