@@ -96,7 +96,13 @@ export class Applier implements EffectHandler {
     for (let i = 0; i < this.#deltaCount; i++) context.set(this.#deltaOrigins[i]!, this.#deltaSeqs[i]!);
     context.set(origin, seq);
     this.#clock.observe(hlc);
-    this.#mutator.enter(origin, seq, hlc, context, options.isReplay && bytes[start + BATCH.instance] === this.#instance);
+    this.#mutator.enter(
+      origin,
+      seq,
+      hlc,
+      context,
+      options.isReplay && bytes[start + BATCH.instance] === this.#instance,
+    );
     this.#bytes = bytes;
     const { typeConflicts } = this.#keyspace;
     typeConflicts.begin();
