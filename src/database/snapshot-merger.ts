@@ -61,6 +61,11 @@ export class SnapshotMerger implements SnapshotHandler {
     this.#parser.feed(piece);
   }
 
+  /** The end of the stream was fed. */
+  get complete(): boolean {
+    return this.#parser.complete;
+  }
+
   /** After the whole stream was fed: sweeps about `recordsMax` records. Returns true when the merge is complete. */
   step(recordsMax: number): boolean {
     if (!this.#parser.complete) return false;
