@@ -47,13 +47,18 @@ export class ChunkFileWriter {
   ): Promise<ChunkFileWriter> {
     assert(chunkBytesMax > 0 && chunkBytesMax <= READABLE_CHUNK_BYTES_MAX, 'chunks that are written can be read');
     const file = await disk.open(path + TEMPORARY_SUFFIX, 'create');
-    await file.truncate(0);
     const writer = new ChunkFileWriter({ disk, path, file, chunkBytesMax });
     const header = Buffer.alloc(HEADER_BYTES);
     MAGIC.copy(header);
     header.writeUInt16LE(VERSION, 8);
     header.writeBigUInt64LE(BigInt(logPosition), 10);
-    await writer.#write(header);
+    try {
+      await file.truncate(0);
+      await writer.#write(header);
+    } catch (error) {
+      await writer.abort().catch(() => {});
+      throw error;
+    }
     return writer;
   }
 
