@@ -224,11 +224,11 @@ export class World {
   acknowledge(replica: Replica, from: Replica): void {
     const { vector, origins } = from.database;
     const read = readVersionVector(encodeVersionVector(vector, origins), 0, replica.database.origins);
-    replica.acks.note(from.id, { applied: read!.vector, durable: null });
+    replica.acks.note(from.id, { applied: read!.vector, durable: null, generations: null });
   }
 
   collect(replica: Replica): void {
-    new Maintenance(replica.database).collectStep(replica.acks.stable(), Infinity);
+    new Maintenance(replica.database).collectStep(replica.acks.stability(new Map()).least, Infinity);
   }
 
   /** Acts for every owner: who may is not the database's question. */
