@@ -20,7 +20,7 @@ const MS_MAX = Date.UTC(2200, 0, 1);
 export const HLC_MAX = MS_MAX * COUNTER_STEPS;
 
 /** Whether a number read from somewhere can be the value of a clock. */
-export const isHlc = (value: number): boolean => Number.isInteger(value) && value >= 0 && value <= HLC_MAX;
+export const isClockValue = (value: number): boolean => Number.isInteger(value) && value >= 0 && value <= HLC_MAX;
 
 export class HybridClock {
   #latest = 0;
@@ -36,9 +36,9 @@ export class HybridClock {
     return this.#latest;
   }
 
-  /** Takes in a value of another clock. False, and nothing changes, when it is none (`isHlc`). */
+  /** Takes in a value of another clock. False, and nothing changes, when it is none (`isClockValue`). */
   observe(value: number): boolean {
-    if (!isHlc(value)) return false;
+    if (!isClockValue(value)) return false;
     if (value > this.#latest) this.#latest = value;
     return true;
   }

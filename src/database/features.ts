@@ -1,21 +1,28 @@
 /**
- * What a batch asks of its reader, by name: a peer says in its HELLO what it knows, and is not sent what it does not. The names are for ever; a new effect or record
- * of a snapshot gets a new one.
+ * Which features a batch asks of its reader: a peer says in its HELLO what it knows, and is not sent what it does not. Only looked at where a peer knows less than this
+ * release. Features are named in containers.ts.
  */
-import { BATCH, BATCH_HAS_CONTEXT } from '../crdt/frame.ts';
 import { readVarint, varintBytes } from '../base/varint.ts';
+import { BATCH, BATCH_HAS_CONTEXT } from '../crdt/frame.ts';
 import type { OriginTable } from '../crdt/version-vector.ts';
 import { EffectReader, type EffectHandler } from './effects.ts';
 
-/** All that this release knows. */
-export const FEATURES = ['string', 'counter', 'expiry', 'hash', 'set', 'flush'] as const;
-
-export type Feature = (typeof FEATURES)[number];
+/** The names of features by the kinds of effects that need them. */
+export interface EffectFeatures {
+  readonly cell: string;
+  readonly field: string;
+  readonly member: string;
+}
 
 /** The features that the effects of a whole BATCH frame need. Throws MalformedBatchError. */
-export function featuresOf(bytes: Uint8Array, start: number, end: number, origins: OriginTable): Set<Feature> {
-  const needs = new Set<Feature>();
-  new EffectReader(origins).read(bytes, effectsStart(bytes, start), end, handlerInto(needs));
+export function featuresOfBatch(
+  bytes: Uint8Array,
+  range: { readonly start: number; readonly end: number },
+  origins: OriginTable,
+  names: EffectFeatures,
+): Set<string> {
+  const needs = new Set<string>();
+  new EffectReader(origins).read(bytes, effectsStart(bytes, range.start), range.end, handlerInto(needs, names));
   return needs;
 }
 
@@ -28,20 +35,24 @@ function effectsStart(bytes: Uint8Array, start: number): number {
   return at;
 }
 
-function handlerInto(needs: Set<Feature>): EffectHandler {
-  const add = (feature: Feature): void => void needs.add(feature);
+function handlerInto(needs: Set<string>, names: EffectFeatures): EffectHandler {
+  const cell = (): void => void needs.add(names.cell);
+  const field = (): void => void needs.add(names.field);
+  const member = (): void => void needs.add(names.member);
   return {
     key: () => undefined,
-    set: () => add('string'),
-    remove: () => undefined,
-    add: () => add('counter'),
-    expire: () => add('expiry'),
-    setField: () => add('hash'),
-    removeField: () => add('hash'),
-    addField: () => add('hash'),
-    expireField: () => add('hash'),
-    addMember: () => add('set'),
-    removeMember: () => add('set'),
-    flush: () => add('flush'),
+    set: cell,
+    remove: cell,
+    add: cell,
+    expire: cell,
+    flush: cell,
+    cut: cell,
+    setField: field,
+    removeField: field,
+    addField: field,
+    expireField: field,
+    cutField: field,
+    addMember: member,
+    removeMember: member,
   };
 }

@@ -11,14 +11,15 @@
  */
 import { FRAME, readU32 } from '../crdt/frame.ts';
 import { Database } from '../database/database.ts';
-import { Maintenance, EXPIRY_SAMPLE_KEYS } from '../database/maintenance.ts';
+import { Expirer } from '../database/expirer.ts';
 import type { Host, Timer } from '../host/host.ts';
 import { Replication } from '../replication/replication.ts';
-import type { ReplicationLimits } from '../replication/limits.ts';
+import { REPLICATION_LIMITS, type ReplicationLimits } from '../replication/limits.ts';
 import { EMPTY_LOG, Log, type LogPersistence } from '../storage/log.ts';
 import { NO_PROMISE, type ManifestStore } from '../storage/manifest.ts';
 import { openManifest, recover, type DirectoryOptions, type Recovery, type SnapshotSink } from '../storage/recovery.ts';
 import { Snapshotter } from '../storage/snapshotter.ts';
+import { liveSnapshots } from './live-snapshots.ts';
 import type { InstanceConfig, InstanceStatus, LinkStatus } from './config.ts';
 import * as limits from './limits.ts';
 import type { Logger } from './logger.ts';
@@ -39,9 +40,8 @@ export interface EngineOptions {
   readonly onFatal: (reason: string) => void;
   /** A client of another instance published. */
   readonly onPeerMessage?: (message: PeerMessage) => void;
-  /** Writes may go on after a full sync was merged. */
-  readonly onWritesReleased?: () => void;
-  readonly replicationLimits?: ReplicationLimits;
+  /** What differs from the defaults. */
+  readonly replicationLimits?: Partial<ReplicationLimits>;
   /** Smaller ones suit the simulation, bytes. */
   readonly arenaSegmentBytes?: number;
   readonly logChunkBytes?: number;
@@ -58,13 +58,15 @@ export class Engine {
   /** null: nothing is persisted. */
   readonly #recovery: Recovery | null;
   readonly #snapshotter: Snapshotter | null;
-  readonly #maintenance: Maintenance;
+  readonly #expirer: Expirer;
   readonly #typeConflictLog: TypeConflictLog;
   readonly #startedAtMs: number;
   /** When each peer's link was last seen streaming, by monotonic clock. */
   readonly #streamedAtMs = new Map<number, number>();
   #config: InstanceConfig;
   #timers: Timer[] = [];
+  /** The next slice of removing what has expired, while more is due. */
+  #expirySlice: Timer | null = null;
   #snapshotDue = false;
   #stopped = false;
 
@@ -121,7 +123,7 @@ export class Engine {
     this.database = database;
     this.log = log;
     database.writer.hasPeers = config.peers.length > 0;
-    this.#maintenance = new Maintenance(database);
+    this.#expirer = new Expirer(database);
     this.#startedAtMs = host.clock.monotonicMs();
     this.#typeConflictLog = this.#watchTypes();
     this.#snapshotter = recovery === null ? null : this.#createSnapshotter();
@@ -133,9 +135,11 @@ export class Engine {
       network: host.network,
       database,
       log,
+      snapshots: liveSnapshots(database, log, host.clock),
       spool: createSpools({ disk: host.disk, directory: config.dataDirectory, log, inMemory: recovery === null }),
       events: {
         onOwnLoss: () => this.#loseGeneration(),
+        onNewerGeneration: () => this.#loseGeneration(),
         // The spool stays until a snapshot of our own makes it superfluous.
         onMerged: () => {
           this.#snapshotDue = true;
@@ -146,9 +150,8 @@ export class Engine {
       },
       ...(options.replicationLimits === undefined ? {} : { limits: options.replicationLimits }),
     });
+    this.#applyClockBound();
     log.onPublishable = () => this.replication.notePublishable();
-    // Not at once: the merge's frame must be in the log before the first write that follows it.
-    database.onWritesReleased = () => host.clock.soon(() => options.onWritesReleased?.());
   }
 
   /** Starts replication and housekeeping. */
@@ -180,6 +183,7 @@ export class Engine {
     this.#config = config;
     this.database.memoryBytesMax = config.memoryBytesMax;
     this.database.writer.hasPeers ||= config.peers.length > 0;
+    this.#applyClockBound();
     this.replication.configure(config.peers);
   }
 
@@ -190,6 +194,16 @@ export class Engine {
 
   resume(from?: number): void {
     this.#setPaused(false, from);
+  }
+
+  /** Takes in what a link brings although its clock is ahead. null: done; else why not. */
+  acceptClock(from?: number): string | null {
+    return this.replication.acceptClock(from);
+  }
+
+  /** The operator's resync of one link or all. null: ordered; else why it cannot be. */
+  resync(order: { readonly from?: number | undefined; readonly full: boolean }): string | null {
+    return this.replication.resync(order);
   }
 
   links(): LinkStatus[] {
@@ -213,8 +227,7 @@ export class Engine {
 
   /** Takes a snapshot now; resolves when it counts. Nothing happens where nothing is persisted. */
   async snapshot(): Promise<void> {
-    if (this.#snapshotter === null || this.database.writesHeld) return;
-    if (!this.#snapshotter.running && this.database.isSnapshotting) return;
+    if (this.#snapshotter === null || (!this.#snapshotter.running && !this.database.maySnapshot)) return;
     this.#snapshotDue = false;
     await this.#snapshotter.run();
   }
@@ -224,9 +237,11 @@ export class Engine {
     if (this.#stopped) return;
     this.#stopped = true;
     for (const timer of this.#timers) timer.cancel();
+    this.#expirySlice?.cancel();
     this.replication.stop();
     this.database.commit();
-    if (this.#snapshotter !== null && this.#config.persistence.kind === 'snapshot' && !this.database.writesHeld) {
+    if (this.#snapshotter !== null && this.#config.persistence.kind === 'snapshot') {
+      this.database.settle();
       await this.#snapshotter.run();
     }
     await this.log.close();
@@ -258,7 +273,7 @@ export class Engine {
     this.#startGeneration(next);
   }
 
-  /** A peer has more of our current generation than we do: we were restored from an old copy. */
+  /** A peer has more of our current generation than we do, or knows a newer one: we were restored from an old copy. */
   #loseGeneration(): void {
     const next = this.#nextGeneration(this.database.self.generation);
     this.#startGeneration(next);
@@ -289,6 +304,10 @@ export class Engine {
   }
 
   // ---------------------------------------------------------------- housekeeping
+
+  #applyClockBound(): void {
+    this.replication.setClockAheadMax(this.#config.clockAheadMaxMs ?? REPLICATION_LIMITS.clockAheadMaxMs);
+  }
 
   #setPaused(paused: boolean, from: number | undefined): void {
     const peers = this.#config.peers.map((peer) =>
@@ -324,25 +343,23 @@ export class Engine {
     });
   }
 
+  /** Removes what has expired: every period, and from then on in slices, one per turn, until nothing more is due. */
   #expire(): void {
+    this.#expirySlice?.cancel();
+    this.#expirySlice = null;
     const { database } = this;
-    if (database.writesHeld || database.writer.isOpen) return;
+    if (database.writer.isOpen) return;
     const { clock } = this.#host;
     this.enterTurn();
     const { keyspace } = database;
     keyspace.keyMaps.continueResize(keyspace.keys, limits.RESIZE_BUCKETS);
-    const until = clock.monotonicMs() + limits.EXPIRY_BUDGET_MS;
+    const until = clock.monotonicMs() + limits.EXPIRY_SLICE_MS;
     const mayExpireFor = (instance: number): boolean => this.#mayExpireFor(instance);
-    let removed: number;
-    let steps = 0;
-    do {
-      removed = this.#maintenance.expireStep(mayExpireFor);
-      steps++;
-    } while (
-      removed * 4 > EXPIRY_SAMPLE_KEYS &&
-      (steps % limits.EXPIRY_STEPS_PER_LOOK !== 0 || clock.monotonicMs() < until)
-    );
+    let more: boolean;
+    do more = this.#expirer.step(mayExpireFor) > 0;
+    while (more && clock.monotonicMs() < until);
     if (database.log.end !== this.log.writtenPosition) this.log.wake();
+    if (more) this.#expirySlice = clock.after(limits.EXPIRY_PAUSE_MS, () => this.#expire());
   }
 
   /** The owner itself, or the smallest connected instance once the owner has been gone for long. */
@@ -362,10 +379,11 @@ export class Engine {
     const now = this.#host.clock.monotonicMs();
     for (const link of this.links()) if (link.state === 'streaming') this.#streamedAtMs.set(link.from, now);
     this.enterTurn();
-    this.#maintenance.collectStep(this.replication.stableVector(), limits.COLLECT_KEYS);
+    while (this.database.settleStep(limits.COLLECT_KEYS));
+    this.database.collectStep(this.replication.stability(), limits.COLLECT_KEYS);
     this.#typeConflictLog.endPeriod();
     const snapshotter = this.#snapshotter;
-    if (snapshotter === null || this.database.writesHeld || this.database.isSnapshotting) return;
+    if (snapshotter === null || !this.database.maySnapshot) return;
     if (!this.#snapshotDue && !snapshotter.wanted()) return;
     this.snapshot().catch((error: unknown) => this.#options.log('error', `snapshot failed: ${String(error)}`));
   }
@@ -384,22 +402,17 @@ const directoryOf = ({ host, config }: EngineOptions): DirectoryOptions => ({
 });
 
 async function recoverInto(database: Database, options: EngineOptions): Promise<Recovery> {
-  const merge = (): SnapshotSink => {
-    const merger = database.beginMerge();
-    return {
-      feed: (bytes) => merger.feed(bytes),
-      finish: () => {
-        while (!merger.step(Infinity));
-      },
-    };
+  const join = (): SnapshotSink => {
+    const incoming = database.beginIncoming(Infinity);
+    return { feed: (bytes) => incoming.feed(bytes), finish: () => incoming.join() };
   };
   return recover({
     ...directoryOf(options),
     bootId: options.host.bootId,
     origins: database.origins,
     target: {
-      onSnapshot: merge,
-      onMerge: merge,
+      onSnapshot: () => database.loadSnapshot(),
+      onMerge: join,
       onFrame: (bytes, start, end) => {
         if (bytes[start + 4] === FRAME.generation) database.resumeGeneration(readU32(bytes, start + 5));
         else database.replayBatch(bytes, start, end);

@@ -55,7 +55,6 @@ export class Instance {
         log,
         onFatal,
         onPeerMessage: ({ channel, message, sharded }) => server?.pubsub.deliver(channel, message, sharded),
-        onWritesReleased: () => server?.resumeHeld(),
       });
       server = new RedisServer({
         database: engine.database,

@@ -414,7 +414,7 @@ export class FeedDriver implements LogStreamOwner {
   #beginSnapshot(reason: string): void {
     const snapshot = this.#snapshot!;
     const { database, log, events, feeds } = this.#deps;
-    const unknown = (snapshot.needs ?? database.capabilities).filter((need) => !this.#known.has(need));
+    const unknown = database.features.filter((need) => !this.#known.has(need));
     if (unknown.length > 0) return this.#failUnsupported(unknown, 'the snapshot');
     this.#snapshotBytes = 0;
     this.#fullOrdered = false;

@@ -43,14 +43,14 @@ export class FullSync {
 
   /** `bytes`: of the whole snapshot, as the source announced. */
   constructor(
-    source: { readonly instance: number; readonly bytes: number },
+    source: { readonly instance: number; readonly bytes: number; readonly clockAheadMsMax: number },
     deps: FullSyncDependencies,
     events: FullSyncEvents,
   ) {
     this.#deps = deps;
     this.#events = events;
     this.#totalBytes = source.bytes;
-    this.#incoming = deps.database.beginIncoming();
+    this.#incoming = deps.database.beginIncoming(source.clockAheadMsMax);
     this.#file = deps.spool.create(source.instance);
     this.#file.onDrain = () => {
       if (!this.#isOver) events.onRoom();
@@ -60,11 +60,6 @@ export class FullSync {
   /** All of the snapshot was received. */
   get isComplete(): boolean {
     return this.#incoming.complete;
-  }
-
-  /** The source's clock; null until the beginning of the snapshot was received. */
-  get hlc(): number | null {
-    return this.#incoming.hlc;
   }
 
   get progress(): FullSyncProgress {

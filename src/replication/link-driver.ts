@@ -366,17 +366,15 @@ export class LinkDriver {
     }
   }
 
-  #receive(fullSync: FullSync, piece: Uint8Array): string | null {
+  #receive(fullSync: FullSync, piece: Uint8Array): null {
     const { turns } = this.#deps;
     try {
       turns.enter();
       if (!fullSync.receive(piece)) this.hold(HOLD.spool);
       if (turns.look()) this.#holdUntilNextTurn();
     } catch (error) {
-      if (error instanceof AssertionError || !(error instanceof Error)) throw error;
-      return `the snapshot cannot be loaded: ${error.message}`;
+      this.#intake.fail(error, 'the snapshot cannot be loaded');
     }
-    if (fullSync.hlc !== null) this.#intake.mayTakeIn(fullSync.hlc, -1);
     return null;
   }
 
@@ -419,7 +417,9 @@ export class LinkDriver {
     // The source sends them again after the snapshot.
     this.early.clear();
     this.release(HOLD.early);
-    const source = { instance: this.peer.id, bytes: this.#announcedBytes };
+    this.#deps.turns.enter();
+    const { clockAheadMsMax } = this.#intake;
+    const source = { instance: this.peer.id, bytes: this.#announcedBytes, clockAheadMsMax };
     const fullSync = new FullSync(source, this.#deps, {
       onRoom: () => {
         if (fullSync === this.#fullSync && this.machine.stage === 'full-sync') this.release(HOLD.spool);

@@ -57,8 +57,6 @@ export interface SnapshotHandle {
   /** Where the log goes on. On a frame's boundary. */
   readonly position: number;
   readonly bytes: number;
-  /** Features that its records need; absent: any that the database knows. */
-  readonly needs?: readonly string[];
   /** The next bytes; null: complete. Rejects when they cannot be read. */
   next(): Promise<Buffer | null>;
   release(): void;
@@ -66,14 +64,16 @@ export interface SnapshotHandle {
 
 /** A full sync on its way in: loaded beside the live data, which it touches only in `join`. */
 export interface Incoming {
-  /** What the snapshot contains, and its source's clock; null until its header was fed. */
+  /** What the snapshot contains; null until its header was fed. */
   readonly vector: VersionVector | null;
-  readonly hlc: number | null;
   /** Keys loaded so far. */
   readonly keys: number;
   /** The end record was fed. */
   readonly complete: boolean;
-  /** Loads the bytes, which are used before it returns. Throws when they are no snapshot, or when there is no room. */
+  /**
+   * Loads the bytes, which are used before it returns. Throws when they are no snapshot, when there is no room, and ClockAheadError; then it is to be
+   * abandoned.
+   */
   feed(bytes: Uint8Array): void;
   /** When complete: in this one turn the state becomes the join of both. Never throws. */
   join(): void;
@@ -99,15 +99,17 @@ export interface DatabasePort {
   readonly hlc: number;
   /** Names of what it understands: effects and records of snapshots. */
   readonly capabilities: readonly string[];
+  /** Those that its data needs: a snapshot of it needs no others. */
+  readonly features: readonly string[];
   setTime(nowMs: number): void;
   /**
-   * Throws on bytes that are no batch, on effects it does not know, and when there is no room; nothing has changed then, and the same batch may be tried
-   * again.
+   * Throws on bytes that are no batch, on effects it does not know, when there is no room, and ClockAheadError; nothing has changed then, and the same batch may
+   * be tried again. `clockAheadMsMax`: how far ahead of the time here its clock may be.
    */
-  applyBatch(bytes: Uint8Array, start: number, end: number): 'applied' | 'covered' | 'early';
+  applyBatch(bytes: Uint8Array, start: number, end: number, clockAheadMsMax: number): 'applied' | 'covered' | 'early';
   /** Which capabilities the whole BATCH frame needs. */
   needsOf(bytes: Uint8Array, start: number, end: number): ReadonlySet<string>;
-  beginIncoming(): Incoming;
+  beginIncoming(clockAheadMsMax: number): Incoming;
 }
 
 /** A snapshot that is being received. Until the log's MERGE names it, it does not exist: a restart removes it. */

@@ -11,7 +11,8 @@ import { Feeds, type FeedStatus } from './feeds.ts';
 import { REPLICATION_LIMITS, type ReplicationLimits } from './limits.ts';
 import type { Publish } from './messages.ts';
 import { Generations } from './origins.ts';
-import type { DatabasePort, LogPort, ReplicationEvents, SnapshotSource, SpoolPort, Stability } from './ports.ts';
+import type { DatabasePort, LogPort, ReplicationEvents, SnapshotSource, SpoolPort } from './ports.ts';
+import type { StableState } from './stability.ts';
 import { Syncer } from './syncer.ts';
 
 export interface ReplicationDependencies {
@@ -121,7 +122,7 @@ export class Replication {
   }
 
   /** What may be forgotten as of now; to be asked anew for every step of collecting. */
-  stability(): Stability {
+  stability(): StableState {
     return this.acks.stability(this.#syncer.knownGenerations());
   }
 

@@ -1,6 +1,6 @@
 import { describe, expect, it } from '@jest/globals';
 import fc from 'fast-check';
-import { HLC_MAX, HybridClock, hlcFromMs, hlcToMs, isHlc } from '../../src/crdt/hybrid-clock.ts';
+import { HLC_MAX, HybridClock, hlcFromMs, hlcToMs, isClockValue } from '../../src/crdt/hybrid-clock.ts';
 import { assertLaw } from '../law.ts';
 
 const NOW_MS = 1_764_000_000_000;
@@ -57,8 +57,8 @@ describe('HybridClock', () => {
         for (const { kind, value } of events) {
           const before = clock.latest;
           if (kind === 'observe') {
-            expect(clock.observe(value)).toBe(isHlc(value));
-            expect(clock.latest).toBe(isHlc(value) ? Math.max(before, value) : before);
+            expect(clock.observe(value)).toBe(isClockValue(value));
+            expect(clock.latest).toBe(isClockValue(value) ? Math.max(before, value) : before);
           } else expect(clock.tick(value)).toBeGreaterThan(before);
           expect(Number.isSafeInteger(clock.latest)).toBe(true);
         }

@@ -20,6 +20,8 @@ import {
   describeVersionVector,
   parseVersionVector,
 } from '../../src/crdt/version-vector.ts';
+import { hlcToMs, isClockValue } from '../../src/crdt/hybrid-clock.ts';
+import { ClockAheadError } from '../../src/database/applier.ts';
 import { AppendBuffer } from '../../src/memory/append-buffer.ts';
 import type {
   DatabasePort,
@@ -80,6 +82,7 @@ export class FakeDatabase implements DatabasePort {
   /** Latest value of its clock. */
   hlc = 1;
   capabilities: readonly string[] = ['text'];
+  features: readonly string[] = ['text'];
   /** Virtual milliseconds that applying one batch takes. */
   applyMs = 0;
   /** Virtual milliseconds that loading a piece of a full sync takes. */
@@ -96,7 +99,11 @@ export class FakeDatabase implements DatabasePort {
     this.#clock = clock;
   }
 
-  setTime(): void {}
+  #nowMs = 0;
+
+  setTime(nowMs: number): void {
+    this.#nowMs = nowMs;
+  }
 
   startGeneration(generation: number): void {
     const { instance } = this.self;
@@ -118,7 +125,7 @@ export class FakeDatabase implements DatabasePort {
     return seq;
   }
 
-  applyBatch(bytes: Uint8Array, start: number, end: number): 'applied' | 'covered' | 'early' {
+  applyBatch(bytes: Uint8Array, start: number, end: number, clockAheadMsMax: number): 'applied' | 'covered' | 'early' {
     this.#clock?.spend(this.applyMs);
     if (this.refuses) throw this.refuses;
     const index = this.origins.indexOf(bytes[start + BATCH.instance]!, readU32(bytes, start + BATCH.generation));
@@ -129,6 +136,9 @@ export class FakeDatabase implements DatabasePort {
     const { delta } = readContext(bytes, start, this.origins);
     context.raiseAll(delta);
     if (!this.vector.covers(context)) return 'early';
+    const hlc = readF64(bytes, start + BATCH.hlc);
+    if (!isClockValue(hlc)) throw new Error(`malformed batch: its clock says ${hlc}`);
+    this.#checkClock(bytes[start + BATCH.instance]!, hlc, clockAheadMsMax);
     this.#take(bytes, start, end, index, seq, context);
     this.hlc = Math.max(this.hlc, readF64(bytes, start + BATCH.hlc));
     return 'applied';
@@ -160,10 +170,16 @@ export class FakeDatabase implements DatabasePort {
     return Buffer.from(lines.join('\n'));
   }
 
-  beginIncoming(): Incoming {
+  #checkClock(instance: number, hlc: number, clockAheadMsMax: number): void {
+    const aheadMs = hlcToMs(hlc) - this.#nowMs;
+    if (aheadMs > clockAheadMsMax) throw new ClockAheadError(instance, aheadMs);
+  }
+
+  beginIncoming(clockAheadMsMax: number): Incoming {
     this.incomingOpen++;
     return new FakeIncoming(this, {
       feedMs: (bytes) => this.#clock?.spend((this.feedMs * bytes) / 1024),
+      checkClock: (hlc) => this.#checkClock(0, hlc, clockAheadMsMax),
       join: (header, ops) => this.#join(header, ops),
     });
   }
@@ -202,12 +218,12 @@ interface SnapshotHeader {
 
 interface IncomingHooks {
   readonly feedMs: (bytes: number) => void;
+  readonly checkClock: (hlc: number) => void;
   readonly join: (header: SnapshotHeader, ops: readonly Op[]) => void;
 }
 
 class FakeIncoming implements Incoming {
   vector: VersionVector | null = null;
-  hlc: number | null = null;
   complete = false;
   readonly #database: FakeDatabase;
   readonly #hooks: IncomingHooks;
@@ -239,7 +255,7 @@ class FakeIncoming implements Incoming {
 
   #begin(header: SnapshotHeader): void {
     this.#header = header;
-    this.hlc = header.hlc;
+    this.#hooks.checkClock(header.hlc);
     this.vector = parseVersionVector(header.vector, this.#database.origins)!;
   }
 
@@ -387,7 +403,6 @@ export class FakeSnapshots implements SnapshotSource {
   /** Virtual milliseconds per read. */
   readMs = 0;
   fails: string | null = null;
-  needs: readonly string[] | null = null;
   readonly #database: FakeDatabase;
   readonly #log: FakeLog;
   readonly #clock: FakeClock;
@@ -412,7 +427,6 @@ export class FakeSnapshots implements SnapshotSource {
       vector: this.#database.vector.clone(),
       position,
       bytes: bytes.length,
-      ...(this.needs === null ? {} : { needs: this.needs }),
       next: async () => {
         if (this.readMs > 0) await new Promise<void>((resolve) => void this.#clock.after(this.readMs, resolve));
         if (at === bytes.length) return null;
