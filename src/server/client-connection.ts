@@ -60,6 +60,11 @@ export class ClientConnection implements Session {
   #protocol: 2 | 3 = 2;
   #stop = 0;
   #cancelBlock: ((how: 'gone' | 'timeout' | 'error') => void) | null = null;
+  /** What it waits for will be answered with nothing: CLIENT REPLY. */
+  #isBlockedInSilence = false;
+  /** Messages that came while a command of this client ran, from itself: they follow the command's reply. */
+  #messages: Buffer[] = [];
+  #messageBytes = 0;
   #isReadingPaused = false;
   #isClosing = false;
   #isClosed = false;
@@ -232,17 +237,39 @@ export class ClientConnection implements Session {
 
   send(write: (reply: Reply) => void): void {
     if (this.#isClosing) return;
-    const { current, instance, pushWriter, reply } = this.#server;
-    if (current === this) {
-      write(reply);
-      return;
-    }
+    const { current, pushWriter } = this.#server;
     pushWriter.protocol = this.protocol;
     write(pushWriter);
-    this.#outbox.push(pushWriter);
-    this.#server.flushLater(this);
-    if (this.queuedBytes <= limits.PUSH_WAITING_BYTES_MAX) return;
-    instance.log('info', `client ${this.id} closed: it does not read, ${this.queuedBytes} bytes wait for it`);
+    if (current === this) {
+      this.#messages.push(Buffer.from(pushWriter.peek()));
+      this.#messageBytes += pushWriter.length;
+      pushWriter.truncate();
+    } else {
+      this.#outbox.push(pushWriter);
+      this.#server.flushLater(this);
+    }
+    const waiting = this.queuedBytes + this.#messageBytes;
+    if (waiting > limits.PUSH_WAITING_BYTES_MAX) this.#refuseToWait(waiting);
+  }
+
+  confirm(write: (reply: Reply) => void): void {
+    if (this.replyMode === 'on') write(this.#server.reply);
+    else this.send(write);
+  }
+
+  get hasMessages(): boolean {
+    return this.#messages.length > 0;
+  }
+
+  /** The command that ran has replied. */
+  releaseMessages(): void {
+    for (const bytes of this.#messages) this.#server.reply.raw(bytes);
+    this.#messages = [];
+    this.#messageBytes = 0;
+  }
+
+  #refuseToWait(waitingBytes: number): void {
+    this.#server.instance.log('info', `client ${this.id} closed: it does not read, ${waitingBytes} bytes wait for it`);
     this.kill();
   }
 
@@ -255,15 +282,20 @@ export class ClientConnection implements Session {
 
   block(cancel: (how: 'gone' | 'timeout' | 'error') => void): void {
     this.#cancelBlock = cancel;
+    this.#isBlockedInSilence = this.replyMode !== 'on';
     this.#stop |= STOP.blocked;
   }
 
   unblock(reply: (reply: Reply) => void): void {
     this.#cancelBlock = null;
     if (this.#isClosed) return;
-    this.send(reply);
-    if (this.#server.current === this) this.#stop &= ~STOP.blocked;
-    else this.#go(STOP.blocked);
+    if (this.#server.current === this) {
+      reply(this.#server.reply);
+      this.#stop &= ~STOP.blocked;
+      return;
+    }
+    if (!this.#isBlockedInSilence) this.send(reply);
+    this.#go(STOP.blocked);
   }
 
   cancelBlock(how: 'timeout' | 'error'): void {

@@ -117,7 +117,7 @@ export class Dispatcher {
     const call = this.#call;
     const reply = this.#reply;
     const before = reply.length;
-    if (this.monitors.count > 0) this.monitors.note(session, entry, args, this.#call.server.nowMicros());
+    const { replyMode } = session;
     call.session = session;
     call.args = args;
     this.commandsProcessed++;
@@ -134,7 +134,13 @@ export class Dispatcher {
     }
     this.#commit(session);
     if (reply.errorCount !== this.#errorCount) this.#countErrors(entry);
-    if (session.replyMode !== 'on') this.#applyReplyMode(session, before);
+    if (session.replyMode !== 'on') this.#applyReplyMode(session, before, replyMode);
+    if (this.monitors.count > 0) this.#tellMonitors(session, entry, args);
+    if (session.hasMessages) session.releaseMessages();
+  }
+
+  #tellMonitors(session: ClientConnection, entry: TableEntry, args: Args): void {
+    this.monitors.note(session, entry, args, this.#call.server.nowMicros());
   }
 
   /** Also after an exception: what the command had done by then is done and encoded, and peers must hear of it. */
@@ -161,13 +167,16 @@ export class Dispatcher {
     }
   }
 
-  /** CLIENT REPLY OFF and SKIP: the command ran, its reply is dropped. */
-  #applyReplyMode(session: ClientConnection, before: number): void {
+  /**
+   * CLIENT REPLY OFF and SKIP: the command ran, its reply is dropped. `mode`: before it ran; a transaction that turns replies off has
+   * replied until then.
+   */
+  #applyReplyMode(session: ClientConnection, before: number, mode = session.replyMode): void {
     if (session.replyMode === 'skip-next') {
       session.replyMode = 'skip';
       return;
     }
-    this.#reply.truncate(before);
+    if (mode !== 'on') this.#reply.truncate(before);
     if (session.replyMode === 'skip') session.replyMode = 'on';
   }
 
@@ -235,6 +244,8 @@ export class Dispatcher {
     const call = this.#call;
     const entry = this.#entryOf(args);
     const before = this.#reply.length;
+    const { session } = call;
+    const { replyMode } = session;
     call.args = args;
     entry.calls++;
     try {
@@ -243,6 +254,8 @@ export class Dispatcher {
       this.#fail(entry, error, before);
     }
     if (this.#reply.errorCount !== this.#errorCount) this.#countErrors(entry);
+    if (replyMode === 'off' && session.replyMode === 'off') this.#reply.truncate(before);
+    if (this.monitors.count > 0) this.monitors.note(session, entry, args, call.server.nowMicros());
   }
 
   #entryOf(args: Args): TableEntry {
