@@ -19,7 +19,7 @@ import { EMPTY_LOG, Log, type LogPersistence } from '../storage/log.ts';
 import { NO_PROMISE, type ManifestStore } from '../storage/manifest.ts';
 import { openManifest, recover, type DirectoryOptions, type Recovery, type SnapshotSink } from '../storage/recovery.ts';
 import { Snapshotter } from '../storage/snapshotter.ts';
-import type { InstanceConfig, InstanceStatus, LinkStatus } from './config.ts';
+import type { InstanceConfig, InstanceStatus, LinkStatus, LoadProgress } from './config.ts';
 import * as limits from './limits.ts';
 import type { Logger } from './logger.ts';
 import { createSpools } from './spools.ts';
@@ -39,13 +39,13 @@ export interface EngineOptions {
   readonly onFatal: (reason: string) => void;
   /** A client of another instance published. */
   readonly onPeerMessage?: (message: PeerMessage) => void;
-  /** Writes may go on after a full sync was merged. */
-  readonly onWritesReleased?: () => void;
   readonly replicationLimits?: ReplicationLimits;
   /** Smaller ones suit the simulation, bytes. */
   readonly arenaSegmentBytes?: number;
   readonly logChunkBytes?: number;
   readonly logSegmentBytes?: number;
+  /** While the data is loaded, in every turn. */
+  readonly onProgress?: (progress: LoadProgress) => void;
 }
 
 export class Engine {
@@ -149,8 +149,6 @@ export class Engine {
       ...(options.replicationLimits === undefined ? {} : { limits: options.replicationLimits }),
     });
     log.onPublishable = () => this.replication.notePublishable();
-    // Not at once: the merge's frame must be in the log before the first write that follows it.
-    database.onWritesReleased = () => host.clock.soon(() => options.onWritesReleased?.());
   }
 
   /** Starts replication and housekeeping. */

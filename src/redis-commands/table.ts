@@ -84,6 +84,7 @@ export interface TableEntry {
   readonly runsInMulti: boolean;
   readonly refusedInMulti: boolean;
   readonly runsWhileSubscribed: boolean;
+  readonly runsWhileLoading: boolean;
   readonly subcommands: readonly TableEntry[];
   /** So far, for INFO commandstats: executed, of these ended with an error, refused before. */
   calls: number;
@@ -152,6 +153,7 @@ function makeEntry(spec: CommandSpec): TableEntry {
     needsNoAuth: has('no_auth'),
     runsInMulti: has('not_queued'),
     refusedInMulti: has('no_multi'),
+    runsWhileLoading: has('loading'),
     runsWhileSubscribed: WHILE_SUBSCRIBED.has(spec.name),
     subcommands: (spec.subcommands ?? []).map(makeEntry),
     calls: 0,

@@ -22,7 +22,7 @@ import type { RedisServer } from './redis-server.ts';
 
 /** What executing a request came to. */
 export const EXECUTED = 0;
-/** It may not run now (writes are held, clients are paused): try again after `resumeHeld`. */
+/** It may not run now (the disk is behind, clients are paused): try again after `resumeHeld`. */
 export const HELD = 1;
 
 /** Why requests are not executed. */
@@ -93,10 +93,14 @@ export class ClientConnection implements Session {
   set user(user: string) {
     if (this.isReserved && user === USER.default) user = '';
     this.#user = user;
-    // The daemon asks how the instance is doing, a disk that hangs included.
-    this.#outbox.waits = this.#server.instance.replyAfterSync && user !== USER.control;
+    this.#chooseWaiting();
     if (user === '') this.#input.distrust();
     else this.#input.trust();
+  }
+
+  /** The daemon asks how the instance is doing, a disk that hangs included. */
+  #chooseWaiting(): void {
+    this.#outbox.waits = this.#server.instance.replyAfterSync && this.#user !== USER.control;
   }
 
   get protocol(): 2 | 3 {
@@ -202,6 +206,12 @@ export class ClientConnection implements Session {
     }
     if (this.#input.length > 0) this.#execute(0);
     if (this.#stop === 0) this.#resumeReading();
+  }
+
+  /** What it watches was not there, and may be. Its replies wait for the disk from here on, where replies do. */
+  onLoaded(): void {
+    this.dirty ||= this.watchedKeys.length > 0;
+    this.#chooseWaiting();
   }
 
   /** Writes are possible again, or clients no longer paused. */

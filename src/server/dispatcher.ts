@@ -1,7 +1,7 @@
 /**
  * One request: which command, may it run, run it, commit what it wrote.
  *
- * The order of the checks is Redis's: unknown, arity, authentication, permission, memory, subscriber mode, transaction. The usual client (one that
+ * The order of the checks is Redis's: unknown, arity, authentication, permission, memory, subscriber mode, loading, transaction. The usual client (one that
  * is authenticated, in no transaction and no subscriber) passes them with a few comparisons; nothing is allocated.
  *
  * Invariant: between two requests the database has no open batch, whatever a command did, an exception included.
@@ -23,6 +23,7 @@ import type { SlowLog } from './slow-log.ts';
 
 export const MAX_CLIENTS = 'ERR max number of clients reached';
 const OUT_OF_MEMORY = "OOM command not allowed when used memory > 'maxmemory'.";
+const LOADING = 'LOADING Redis is loading the dataset in memory';
 const NOT_AUTHENTICATED = 'NOAUTH Authentication required.';
 const UNKNOWN_ARGUMENTS_CHARS = 128;
 
@@ -35,6 +36,7 @@ export interface DispatcherOptions {
   readonly database: Database;
   readonly clock: Clock;
   readonly instance: InstancePort;
+  readonly isLoading: boolean;
   readonly reply: ReplyWriter;
   readonly slowlog: SlowLog;
   readonly server: ServerPort;
@@ -53,9 +55,10 @@ export class Dispatcher {
   /** The disk takes the log more slowly than clients write it: writes wait. */
   logIsBehind = false;
   pausesWritesOnly = false;
-  readonly #database: Database;
+  #database: Database;
   readonly #clock: Clock;
-  readonly #instance: InstancePort;
+  #instance: InstancePort;
+  #isLoading: boolean;
   readonly #reply: ReplyWriter;
   readonly #slowlog: SlowLog;
   readonly #call: { -readonly [K in keyof Call]: Call[K] };
@@ -65,6 +68,7 @@ export class Dispatcher {
     this.#database = options.database;
     this.#clock = options.clock;
     this.#instance = options.instance;
+    this.#isLoading = options.isLoading;
     this.#reply = options.reply;
     this.#slowlog = options.slowlog;
     this.#call = {
@@ -74,6 +78,14 @@ export class Dispatcher {
       session: null as unknown as Session,
       server: options.server,
     };
+  }
+
+  /** The data is loaded. */
+  serve(database: Database, instance: InstancePort): void {
+    this.#database = database;
+    this.#call.database = database;
+    this.#instance = instance;
+    this.#isLoading = false;
   }
 
   resetStats(): void {
@@ -107,6 +119,7 @@ export class Dispatcher {
     if (session.protocol === 2 && !entry.runsWhileSubscribed && session.subscriptionCount > 0) {
       return this.#refuse(session, entry, onlyWhileSubscribed(entry.lowerName));
     }
+    if (this.#isLoading && !entry.runsWhileLoading) return this.#refuse(session, entry, LOADING);
     if (session.transaction !== null && !entry.runsInMulti) return this.#queue(session, entry, args);
     if (this.#mustWait(session, entry)) return HELD;
     this.#run(session, entry, args);
@@ -275,7 +288,7 @@ export class Dispatcher {
   }
 
   #mustWait(session: ClientConnection, entry: TableEntry): boolean {
-    const held = this.#database.writesHeld || this.logIsBehind;
+    const held = this.logIsBehind;
     if (!held && this.pausedUntilMs === 0) return false;
     if (session.user === USER.control || session.user === USER.replication) return false;
     const writes = entry.isWrite || (entry.spec.name === 'EXEC' && hasQueued(session, 'write'));
