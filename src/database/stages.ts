@@ -19,7 +19,7 @@
 import type { Context } from '../crdt/cell.ts';
 import { FLAG } from '../crdt/cell.ts';
 import { SEGMENT_SHIFT } from '../memory/arena.ts';
-import { MAP_BYTES } from '../memory/byte-map.ts';
+import { MAP_BYTES, type ByteMap } from '../memory/byte-map.ts';
 import { mapOf, type ContainerType, type JoinVectors } from './container-type.ts';
 import { Graveyard } from './graveyard.ts';
 import { isCellCovered, joinCell } from './join-cell.ts';
@@ -71,6 +71,7 @@ export class Stages {
   /** Id of the live map of keys. */
   #liveId = 0;
   #isSettlingKey = false;
+  readonly #bucket: number[] = [];
 
   constructor(keyspace: Keyspace, limits: DatabaseLimits, owed: OwedCuts) {
     this.#keyspace = keyspace;
@@ -513,14 +514,13 @@ export class Stages {
   #sweepKeys(count: number): void {
     const ks = this.#keyspace;
     const stage = this.#stages[0]!;
-    const { maxVisits, isOver } = this.#budget(count);
+    const { left, isOver } = this.#budget(count);
     for (const map of [stage.main, stage.incoming]) {
       if (map === 0 || ks.keyMaps.count(map) === 0) continue;
       do {
-        stage.cursor = ks.keyMaps.scan(map, stage.cursor, (record) => {
-          maxVisits.left--;
-          this.#sweepKey(stage, map, record);
-        });
+        stage.cursor = this.#listBucket(ks.keyMaps, map, stage.cursor);
+        for (const record of this.#bucket) this.#sweepKey(stage, map, record);
+        left.entries -= this.#bucket.length;
       } while (stage.cursor !== 0 && !isOver());
       if (ks.keyMaps.count(map) > 0) return;
       stage.cursor = 0;
@@ -570,17 +570,17 @@ export class Stages {
     const stage = stages[0]!;
     const { maps } = type;
     const { arena } = this.#keyspace;
-    const { maxVisits, isOver } = this.#budget(count);
+    const { left, isOver } = this.#budget(count);
     for (const source of [stage.main, stage.incoming]) {
       if (source === 0 || type.entryCount(source) === 0) continue;
       do {
-        stage.cursor = maps.scan(mapOf(source), stage.cursor, (entry) => {
-          maxVisits.left--;
+        stage.cursor = this.#listBucket(maps, mapOf(source), stage.cursor);
+        for (const entry of this.#bucket) {
           const bytes = arena.bytes[entry >>> SEGMENT_SHIFT]!;
           const start = type.nameStart(entry);
-          // The name is read before the entry moves or goes.
           this.#settleEntry(container, staged, type.hashOf(entry), bytes, start, type.nameLength(entry));
-        });
+        }
+        left.entries -= this.#bucket.length;
       } while (stage.cursor !== 0 && !isOver());
       if (type.entryCount(source) > 0) return;
       stage.cursor = 0;
@@ -593,10 +593,19 @@ export class Stages {
     }
   }
 
-  #budget(count: number): { readonly maxVisits: { left: number }; readonly isOver: () => boolean } {
-    const maxVisits = { left: count };
+  #budget(count: number): { readonly left: { entries: number }; readonly isOver: () => boolean } {
+    const left = { entries: count };
     let buckets = count * this.#limits.bucketsPerEntry;
-    return { maxVisits, isOver: () => maxVisits.left <= 0 || --buckets <= 0 };
+    return { left, isOver: () => left.entries <= 0 || --buckets <= 0 };
+  }
+
+  /** Lists one bucket, to be worked on between the steps of the walk, so that tables can grow. Returns the next cursor. */
+  #listBucket(maps: ByteMap, map: number, cursor: number): number {
+    const bucket = this.#bucket;
+    bucket.length = 0;
+    return maps.scan(map, cursor, (entry) => {
+      bucket.push(entry);
+    });
   }
 
   // ---------------------------------------------------------------- walks by clients
@@ -617,7 +626,8 @@ export class Stages {
       ] as const) {
         if (map === 0 || mapId < id) continue;
         if (mapId > id) inner = 0;
-        const next = ks.keyMaps.scan(map, inner | 0, (record) => this.#visitWaiting(record, visit));
+        const next = this.#listBucket(ks.keyMaps, map, inner | 0);
+        for (const record of this.#bucket) this.#visitWaiting(record, visit);
         return next === 0 ? (mapId + 1) * 2 ** 32 : mapId * 2 ** 32 + (next >>> 0);
       }
     }
