@@ -55,6 +55,8 @@ function popSeveral(call: Call): void {
   const { containers } = database.keyspace;
   const map = containers.map(containers.set(key.record));
   const chosen = chooseDistinct(containers.members, map, count, database.random);
+  const bytes = chosen.reduce((sum, member) => sum + containers.nameLength(member), 0);
+  database.writer.demandRoom(chosen.length, bytes + key.length);
   reply.set(chosen.length);
   for (const member of chosen) pop(call, key, member);
 }

@@ -11,6 +11,7 @@
  */
 import type { ServerSocket } from '../host/tcp-listener.ts';
 import { Input } from '../resp/input.ts';
+import { REPLY_BYTES_MAX } from '../resp/limits.ts';
 import { NEED_MORE, PROTOCOL_ERROR } from '../resp/parser.ts';
 import type { Reply } from '../resp/reply.ts';
 import { USER, type ChannelKind, type Session, type Transaction, type WatchedKey } from '../redis-commands/session.ts';
@@ -182,11 +183,22 @@ export class ClientConnection implements Session {
         this.#stop |= STOP.held;
         return parser.end(true);
       }
+      if (reply.isOverfull) return this.#dropReplies();
       if (reply.length > limits.REPLY_FLUSH_BYTES) this.#flushEarly();
       if (this.#isClosing) parser.discard();
       if (this.#takeOverRequest !== null) return this.#handOver(this.#takeOverRequest);
       if (this.#stop !== 0) return parser.end();
     }
+  }
+
+  /** A request asked for more than may be put together for one client. It was executed; nobody could be told. */
+  #dropReplies(): void {
+    const { instance, parser, replies } = this.#server;
+    replies.drop();
+    parser.discard();
+    parser.end();
+    instance.log('info', `client ${this.id} closed: its replies came to more than ${REPLY_BYTES_MAX} bytes at once`);
+    this.kill();
   }
 
   /** A request asked for much: what follows it waits until the client has read. */

@@ -7,12 +7,14 @@
  * Invariant: between two requests the database has no open batch, whatever a command did, an exception included.
  */
 import type { Database } from '../database/database.ts';
+import { BatchTooLargeError } from '../database/writer.ts';
 import type { Clock } from '../host/host.ts';
 import type { QueuedCommand, ServerPort, Session } from '../redis-commands/session.ts';
 import { USER } from '../redis-commands/session.ts';
 import type { Call } from '../redis-commands/spec.ts';
 import { CommandTable, lookupSubcommand, type TableEntry } from '../redis-commands/table.ts';
 import { unknownSubcommand, wrongArity } from '../redis-commands/texts.ts';
+import { ArenaFullError } from '../memory/arena.ts';
 import { copyArgs, type Args } from '../resp/args.ts';
 import type { ReplyWriter } from '../resp/reply-writer.ts';
 import { EXECUTED, HELD, type ClientConnection } from './client-connection.ts';
@@ -23,6 +25,7 @@ import type { SlowLog } from './slow-log.ts';
 
 export const MAX_CLIENTS = 'ERR max number of clients reached';
 const OUT_OF_MEMORY = "OOM command not allowed when used memory > 'maxmemory'.";
+const OUT_OF_SPACE = 'OOM command not allowed: the instance holds as much data as it can address';
 const LOADING = 'LOADING Redis is loading the dataset in memory';
 const NOT_AUTHENTICATED = 'NOAUTH Authentication required.';
 const UNKNOWN_ARGUMENTS_CHARS = 128;
@@ -140,6 +143,7 @@ export class Dispatcher {
       this.#runTimed(session, entry, args);
     } else {
       try {
+        if (entry.writesSeveral) demandRoom(this.#database, args);
         entry.spec.run(call);
       } catch (error) {
         this.#fail(entry, error, before);
@@ -168,6 +172,7 @@ export class Dispatcher {
     const before = this.#reply.length;
     const started = this.#clock.monotonicMs();
     try {
+      if (entry.writesSeveral) demandRoom(this.#database, args);
       entry.spec.run(this.#call);
     } catch (error) {
       this.#fail(entry, error, before);
@@ -193,9 +198,15 @@ export class Dispatcher {
     if (session.replyMode === 'skip') session.replyMode = 'on';
   }
 
-  /** A bug in a command: its client gets an error, the log a line, everybody else nothing. */
+  /**
+   * What cannot be replicated, or has no room in memory, was refused before it changed anything. All else is a bug in a command: its client gets an
+   * error, the log a line, everybody else nothing.
+   */
   #fail(entry: TableEntry, error: unknown, before: number): void {
     this.#reply.truncate(before);
+    if (error instanceof BatchTooLargeError)
+      return this.#reply.error(`ERR '${entry.lowerName}' is refused: ${error.message}`);
+    if (error instanceof ArenaFullError) return this.#reply.error(OUT_OF_SPACE);
     this.#reply.error(`ERR internal error in '${entry.lowerName}'; the instance's log has the details`);
     const text = error instanceof Error ? (error.stack ?? error.message) : String(error);
     this.#instance.log('error', `command failed: ${entry.lowerName}: ${text}`);
@@ -262,6 +273,7 @@ export class Dispatcher {
     call.args = args;
     entry.calls++;
     try {
+      if (entry.writesSeveral) demandRoom(this.#database, args);
       spec.run(call);
     } catch (error) {
       this.#fail(entry, error, before);
@@ -300,6 +312,14 @@ export class Dispatcher {
 
 const hasQueued = (session: Session, flag: 'write' | 'denyoom'): boolean =>
   session.transaction?.queue.some(({ spec }) => spec.flags.includes(flag)) ?? false;
+
+/** Each argument may be said by an effect of its own, and the key by all of them, which is shorter from the second on. */
+function demandRoom(database: Database, args: Args): void {
+  const { count, lengths } = args;
+  let bytes = count > 1 ? lengths[1]! : 0;
+  for (let i = 1; i < count; i++) bytes += lengths[i]!;
+  database.writer.demandRoom(count, bytes);
+}
 
 const needsMemory = (session: Session, entry: TableEntry): boolean =>
   entry.deniedWhenFull || (entry.spec.name === 'EXEC' && hasQueued(session, 'denyoom'));

@@ -37,14 +37,16 @@ export interface RedisServerOptions {
   readonly isLoading?: boolean;
   readonly credentials: Credentials;
   readonly settings: FixedSettings;
+  /** Of one client and turn; smaller ones suit tests. */
+  readonly replyBytesMax?: number;
 }
 
 const MAX_CLIENTS_REPLY = Buffer.from(`-${MAX_CLIENTS}\r\n`);
 
 export class RedisServer implements ServerPort {
   readonly parser: RequestParser;
-  readonly reply = new ReplyWriter();
-  readonly replies = new ReplyQueue(this.reply);
+  readonly reply: ReplyWriter;
+  readonly replies: ReplyQueue;
   /** For bytes pushed to other connections than the current one. */
   readonly pushWriter = new ReplyWriter();
   readonly table: CommandTable;
@@ -78,6 +80,8 @@ export class RedisServer implements ServerPort {
   constructor(options: RedisServerOptions) {
     const { clock, credentials, database, instance, parser, settings } = options;
     this.#options = options;
+    this.reply = new ReplyWriter(options.replyBytesMax);
+    this.replies = new ReplyQueue(this.reply);
     this.parser = parser;
     this.#database = database;
     this.#clock = clock;
@@ -170,6 +174,7 @@ export class RedisServer implements ServerPort {
     this.instance.enterTurn();
     this.#stats.bytesIn += count;
     this.current = connection;
+    this.reply.begin();
     this.reply.protocol = connection.protocol;
     connection.lastCommandMs = this.#database.nowMs;
   }

@@ -35,6 +35,7 @@ export interface EndpointOptions {
   readonly clock?: Clock;
   /** Until `loaded`. */
   readonly isLoading?: boolean;
+  readonly replyBytesMax?: number;
 }
 
 export class Endpoint {
@@ -111,6 +112,7 @@ export class Endpoint {
       parser: this.parser,
       instance: isLoading ? this.loading : this.instance,
       isLoading,
+      ...(options.replyBytesMax === undefined ? {} : { replyBytesMax: options.replyBytesMax }),
       credentials: { password: options.password ?? '', replicationSecret: 'peer', controlSecret: 'daemon' },
       settings: {
         port: 0,
