@@ -26,6 +26,8 @@ export interface InstanceOptions {
   readonly onFatal: (reason: string) => void;
   /** The control channel asked for the end. */
   readonly onShutdown: () => void;
+  /** Looked at while the data is loaded: once true, `start` rejects with LoadingStopped. */
+  readonly isStopping?: () => boolean;
 }
 
 export class Instance {
@@ -60,6 +62,7 @@ export class Instance {
         config,
         log,
         onFatal,
+        ...(options.isStopping === undefined ? {} : { isStopping: options.isStopping }),
         onPeerMessage: ({ channel, message, sharded }) => server.pubsub.deliver(channel, message, sharded),
         onProgress: (progress) => loading.note(progress),
       });
