@@ -23,6 +23,9 @@ export const TYPE_CONFLICT_PERIOD_MS = 60_000;
 /** Of a key's name, in such a line. */
 export const TYPE_CONFLICT_KEY_BYTES = 100;
 
+/** What the empty database that stands in while the data is loaded takes at once, bytes. */
+export const STAND_IN_SEGMENT_BYTES = 1024 * 1024;
+
 /** Longest time that a process rehearses before it opens its port, ms; and how much it does in that time at most. */
 export const WARM_UP_MS = 400;
 export const WARM_UP_TURNS = 1500;

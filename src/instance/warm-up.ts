@@ -82,7 +82,6 @@ class RehearsalEndpoint {
         appendonly: 'no',
         appendfsync: 'no',
         save: '',
-        maxmemory: () => 0,
         maxclients: CLIENTS_MAX,
       },
     });
