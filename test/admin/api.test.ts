@@ -35,7 +35,7 @@ const unexpected = (): never => {
 };
 const service: AdminService = {
   nodeStatus: unexpected,
-  shutdown: () => asked.push('shutdown'),
+  shutdown: (body) => asked.push(body),
   listDatabases: () => [],
   getDatabase: (guid) => {
     throw new CrdbError('database_not_found', `There is no database ${guid} on eu`);
@@ -46,6 +46,7 @@ const service: AdminService = {
   getTask: () => TASK,
   syncStatus: unexpected,
   changeSync: async (_guid, body) => (asked.push(body), { changed: true, links: [2] }),
+  resync: async (_guid, body) => (asked.push(body), { links: [2] }),
   prepareLocal: async () => ({ port: 12_000 }),
   commitLocal: unexpected,
   discardLocal: async () => {},

@@ -32,7 +32,7 @@ describe('listing', () => {
   });
 
   it('is empty in a home without nodes', async () => {
-    expect(await listDatabases(new FakeControlPlane())).toEqual({ databases: [], unreachable: [] });
+    expect(await listDatabases(new FakeControlPlane())).toEqual({ databases: [], unreachable: [], damaged: [] });
   });
 
   it('shows what the answering nodes know and names the silent one', async () => {
@@ -172,7 +172,7 @@ describe('synchronisation', () => {
     ]);
     const text = syncStatusText(status, { style: PLAIN, columns: Infinity });
     expect(text).toContain(
-      '2 (local-2)  streaming  0        0 ms      +3 ms  covered  partial: offset 7 is in the backlog\n',
+      '2 (local-2)  streaming  0        0 ms      +3 ms  covered  3        0     partial: offset 7 is in the backlog\n',
     );
     expect(text).toContain(
       'instance 2  local-2  127.0.0.1:12001  unreachable\n  The node of local-2 cannot be reached',
@@ -193,12 +193,12 @@ describe('the text of sync status', () => {
 
   it('has the last sync in the table where there is room, otherwise below its row', async () => {
     const [, , , header, row] = (await show(200)).split('\n');
-    expect(header).toBe('  FROM         STATE      LAG OPS  LAG TIME  CLOCK  BACKLOG  LAST SYNC');
-    expect(row).toMatch(/covered {2}partial: offset 7 is in the backlog$/);
+    expect(header).toBe('  FROM         STATE      LAG OPS  LAG TIME  CLOCK  BACKLOG  PARTIAL  FULL  LAST SYNC');
+    expect(row).toMatch(/covered {2}3 {8}0 {5}partial: offset 7 is in the backlog$/);
     const narrow = (await show(80)).split('\n');
     expect(narrow.slice(3, 6)).toEqual([
-      '  FROM         STATE      LAG OPS  LAG TIME  CLOCK  BACKLOG',
-      '  2 (local-2)  streaming  0        0 ms      +3 ms  covered',
+      '  FROM         STATE      LAG OPS  LAG TIME  CLOCK  BACKLOG  PARTIAL  FULL',
+      '  2 (local-2)  streaming  0        0 ms      +3 ms  covered  3        0',
       '    last sync partial: offset 7 is in the backlog',
     ]);
     expect(narrow.filter((line) => line.length > 80)).toEqual([]);
@@ -241,6 +241,7 @@ describe('nodes', () => {
     const orphan = {
       ...({ guid: 'guid-orders', name: 'orders', id: 1, endpoint: '127.0.0.1:12000' } as const),
       ...({ process: 'running', pid: 7, restarts: 0, last_exit: null } as const),
+      ...{ loading: null, unresponsive: null, stopping: null },
     };
     control.orphans.set('local-1', [orphan]);
     const status = await nodeStatus(control, 'local-1');
