@@ -140,6 +140,17 @@ describe('the admin API', () => {
     expect(asked).toEqual([]);
   });
 
+  it('takes a resync and a shutdown with what they are to do, and a shutdown without a word as one in order', async () => {
+    const client = clientWith({});
+    await client.resync(GUID, { from: 2, full: true });
+    await client.shutdown();
+    await client.shutdown({ force: true });
+    expect(asked.splice(0)).toEqual([{ from: 2, full: true }, { force: false }, { force: true }]);
+    expect((await call('POST', `/v1/crdbs/${GUID}/resync`, '{"full":"yes"}')).status).toBe(400);
+    expect((await call('PUT', `/v1/crdbs/${GUID}/sync`, '{"action":"pause","accept_clock":true}')).status).toBe(400);
+    expect(asked).toEqual([]);
+  });
+
   it('refuses a body that is too large or of another media type', async () => {
     expect((await call('POST', '/v1/crdbs', `"${'x'.repeat(API_BODY_BYTES_MAX)}"`)).status).toBe(413);
     expect((await call('POST', '/v1/crdbs', 'name=x', { 'content-type': 'text/css' })).status).toBe(415);
