@@ -11,7 +11,7 @@
  */
 import { FRAME, readU32 } from '../crdt/frame.ts';
 import { Database } from '../database/database.ts';
-import { Maintenance, EXPIRY_SAMPLE_KEYS } from '../database/maintenance.ts';
+import { Expirer } from '../database/expirer.ts';
 import type { Host, Timer } from '../host/host.ts';
 import { Replication } from '../replication/replication.ts';
 import type { ReplicationLimits } from '../replication/limits.ts';
@@ -58,13 +58,15 @@ export class Engine {
   /** null: nothing is persisted. */
   readonly #recovery: Recovery | null;
   readonly #snapshotter: Snapshotter | null;
-  readonly #maintenance: Maintenance;
+  readonly #expirer: Expirer;
   readonly #typeConflictLog: TypeConflictLog;
   readonly #startedAtMs: number;
   /** When each peer's link was last seen streaming, by monotonic clock. */
   readonly #streamedAtMs = new Map<number, number>();
   #config: InstanceConfig;
   #timers: Timer[] = [];
+  /** The next slice of removing what has expired, while more is due. */
+  #expirySlice: Timer | null = null;
   #snapshotDue = false;
   #stopped = false;
 
@@ -121,7 +123,7 @@ export class Engine {
     this.database = database;
     this.log = log;
     database.writer.hasPeers = config.peers.length > 0;
-    this.#maintenance = new Maintenance(database);
+    this.#expirer = new Expirer(database);
     this.#startedAtMs = host.clock.monotonicMs();
     this.#typeConflictLog = this.#watchTypes();
     this.#snapshotter = recovery === null ? null : this.#createSnapshotter();
@@ -224,6 +226,7 @@ export class Engine {
     if (this.#stopped) return;
     this.#stopped = true;
     for (const timer of this.#timers) timer.cancel();
+    this.#expirySlice?.cancel();
     this.replication.stop();
     this.database.commit();
     if (this.#snapshotter !== null && this.#config.persistence.kind === 'snapshot' && !this.database.writesHeld) {
@@ -324,25 +327,23 @@ export class Engine {
     });
   }
 
+  /** Removes what has expired: every period, and from then on in slices, one per turn, until nothing more is due. */
   #expire(): void {
+    this.#expirySlice?.cancel();
+    this.#expirySlice = null;
     const { database } = this;
     if (database.writesHeld || database.writer.isOpen) return;
     const { clock } = this.#host;
     this.enterTurn();
     const { keyspace } = database;
     keyspace.keyMaps.continueResize(keyspace.keys, limits.RESIZE_BUCKETS);
-    const until = clock.monotonicMs() + limits.EXPIRY_BUDGET_MS;
+    const until = clock.monotonicMs() + limits.EXPIRY_SLICE_MS;
     const mayExpireFor = (instance: number): boolean => this.#mayExpireFor(instance);
-    let removed: number;
-    let steps = 0;
-    do {
-      removed = this.#maintenance.expireStep(mayExpireFor);
-      steps++;
-    } while (
-      removed * 4 > EXPIRY_SAMPLE_KEYS &&
-      (steps % limits.EXPIRY_STEPS_PER_LOOK !== 0 || clock.monotonicMs() < until)
-    );
+    let more: boolean;
+    do more = this.#expirer.step(mayExpireFor) > 0;
+    while (more && clock.monotonicMs() < until);
     if (database.log.end !== this.log.writtenPosition) this.log.wake();
+    if (more) this.#expirySlice = clock.after(limits.EXPIRY_PAUSE_MS, () => this.#expire());
   }
 
   /** The owner itself, or the smallest connected instance once the owner has been gone for long. */
@@ -362,7 +363,7 @@ export class Engine {
     const now = this.#host.clock.monotonicMs();
     for (const link of this.links()) if (link.state === 'streaming') this.#streamedAtMs.set(link.from, now);
     this.enterTurn();
-    this.#maintenance.collectStep(this.replication.stableVector(), limits.COLLECT_KEYS);
+    this.#expirer.collectStep(this.replication.stableVector(), limits.COLLECT_KEYS);
     this.#typeConflictLog.endPeriod();
     const snapshotter = this.#snapshotter;
     if (snapshotter === null || this.database.writesHeld || this.database.isSnapshotting) return;

@@ -1,11 +1,11 @@
 /** Periods and budgets of an instance's own housekeeping. */
 
-/** How often expired keys are looked for, ms. */
+/** How often what has expired is removed, ms. */
 export const EXPIRY_PERIOD_MS = 100;
-/** Time an expiry cycle may take, ms. */
-export const EXPIRY_BUDGET_MS = 2;
-/** Expiry steps between looks at the clock. */
-export const EXPIRY_STEPS_PER_LOOK = 8;
+/** Time that a slice of it may take before others get their turn, ms. */
+export const EXPIRY_SLICE_MS = 2;
+/** Pause before the next slice while there is more to do, ms. One slice per turn of the loop, that is: so removing keeps its share beside any load. */
+export const EXPIRY_PAUSE_MS = 1;
 /** An instance whose link has been down that long no longer owns its expiries, ms. */
 export const EXPIRY_TAKEOVER_MS = 10_000;
 /** How often stable leftovers are collected and snapshots are considered, ms. */

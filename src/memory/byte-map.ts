@@ -108,6 +108,24 @@ export class ByteMap {
     }
   }
 
+  /** The entry with that hash that passes the test; 0 when there is none. For whoever knows something about an entry, but not its key. */
+  findByHash(map: number, hash: number, test: (entry: number) => boolean): number {
+    const { words } = this.#arena;
+    const mapWords = words[map >>> SEGMENT_SHIFT]!;
+    const at = (map & SEGMENT_MASK) << 1;
+    for (const [table, log] of [
+      [mapWords[at + MAP.table]!, mapWords[at + MAP.log]!],
+      [mapWords[at + MAP.newTable]!, mapWords[at + MAP.newLog]!],
+    ] as const) {
+      if (table === 0) continue;
+      for (let entry = this.#head(table, hash & mask(log)); entry !== 0; entry = this.#next(entry)) {
+        const entryHash = words[entry >>> SEGMENT_SHIFT]![((entry & SEGMENT_MASK) << 1) + ENTRY.hash]!;
+        if (entryHash === hash && test(entry)) return entry;
+      }
+    }
+    return 0;
+  }
+
   /** Links an entry whose hash, key length and key are set. The key must not be in the map. */
   add(map: number, entry: number): void {
     const { words } = this.#arena;
@@ -148,6 +166,27 @@ export class ByteMap {
         this.#startResize(map, Math.max(LOG_MIN, 32 - Math.clz32(count)));
       }
     }
+  }
+
+  /** Unlinks the entry without ever beginning a resize: for maps that are being emptied. */
+  take(map: number, entry: number): void {
+    this.#relink(map, entry, this.#next(entry));
+    this.#arena.words[map >>> SEGMENT_SHIFT]![(map & SEGMENT_MASK) << 1]!--;
+  }
+
+  drain(map: number, entriesMax: number, free: (entry: number) => void): boolean {
+    const words = this.#arena.words[map >>> SEGMENT_SHIFT]!;
+    const at = (map & SEGMENT_MASK) << 1;
+    let left = entriesMax;
+    while (left > 0 && words[at + MAP.count]! > 0) {
+      const found: number[] = [];
+      words[at + 6] = this.scan(map, words[at + 6]!, (entry) => { found.push(entry); });
+      for (const entry of found) { this.take(map, entry); free(entry); left--; }
+      left -= 0.1;
+    }
+    if (words[at + MAP.count]! > 0) return false;
+    this.destroy(map);
+    return true;
   }
 
   /** Puts `replacement`, a copy of `entry` at another address, in its place. */

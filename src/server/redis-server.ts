@@ -282,7 +282,7 @@ export class RedisServer implements ServerPort {
       patterns: this.pubsub.patternCount,
       shardChannels: [...this.pubsub.channels('shard')].length,
       keys: this.#database.keyCount,
-      volatileKeys: keyspace.expiries.count,
+      volatileKeys: keyspace.volatileCount,
       usedMemoryBytes,
       memoryBytesMax,
       entries: table.entries,

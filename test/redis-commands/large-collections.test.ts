@@ -1,5 +1,5 @@
 import { describe, expect, it } from '@jest/globals';
-import { Maintenance } from '../../src/database/maintenance.ts';
+import { Expirer } from '../../src/database/expirer.ts';
 import { START_MS } from '../database/cluster.ts';
 import { HASH_AND_SET_COMMANDS } from './hash-and-set-commands.ts';
 import { Client } from './harness.ts';
@@ -127,7 +127,7 @@ describe('Hashes and sets', () => {
     }
     expect(client.database.keyCount).toBe(0);
     client.database.setTime(START_MS + 60_000);
-    new Maintenance(client.database).expireStep(() => true);
+    new Expirer(client.database).step(() => true);
     expect(arena.usedBytes - empty).toBeLessThan(256);
   });
 
