@@ -96,7 +96,13 @@ export class Applier implements EffectHandler {
     for (let i = 0; i < this.#deltaCount; i++) context.set(this.#deltaOrigins[i]!, this.#deltaSeqs[i]!);
     context.set(origin, seq);
     this.#clock.observe(hlc);
-    this.#mutator.enter(origin, seq, hlc, context, options.isReplay && bytes[start + BATCH.instance] === this.#instance);
+    this.#mutator.enter(
+      origin,
+      seq,
+      hlc,
+      context,
+      options.isReplay && bytes[start + BATCH.instance] === this.#instance,
+    );
     this.#bytes = bytes;
     const { typeConflicts } = this.#keyspace;
     typeConflicts.begin();
@@ -112,7 +118,7 @@ export class Applier implements EffectHandler {
     const aheadMs = hlcToMs(hlc) - nowMs;
     if (aheadMs > clockAheadMsMax) throw new ClockAheadError(bytes[start + BATCH.instance]!, aheadMs);
     const neededBytes = 2 * (end - start) + limits.applyReserveBytes;
-    if (!arena.hasRoomFor(neededBytes)) throw new ArenaFullError(neededBytes);
+    if (!arena.reserve(neededBytes, end - start)) throw new ArenaFullError(neededBytes);
     this.#reader.validate(bytes, body, end);
   }
 

@@ -27,6 +27,7 @@ import { Snapshot } from './snapshot.ts';
 import { SnapshotLoader } from './snapshot-loader.ts';
 import type { SnapshotHeader } from './snapshot-parser.ts';
 import type { Stability } from './stability.ts';
+import { isGone } from './visible-fields.ts';
 import { Writer } from './writer.ts';
 
 export interface DatabaseOptions {
@@ -124,7 +125,7 @@ export class Database {
   /** What is under the key that is the argument at `index`, for reading: an expired key is not there. `slot`: which reference to use (0..3). */
   lookup(args: Args, index: number, slot = 0): KeyRef {
     const ref = this.keyspace.locate(this.#refs[slot]!, args.bytes, args.starts[index]!, args.lengths[index]!);
-    if (ref.record !== 0 && this.keyspace.isExpired(ref.record)) {
+    if (ref.record !== 0 && isGone(this.keyspace, ref.record)) {
       ref.record = 0;
       ref.type = TYPE.none;
     }
@@ -134,7 +135,7 @@ export class Database {
   /** The same for writing: an expired key is removed first, and that is replicated. */
   lookupWrite(args: Args, index: number, slot = 0): KeyRef {
     const ref = this.keyspace.locate(this.#refs[slot]!, args.bytes, args.starts[index]!, args.lengths[index]!);
-    if (ref.record !== 0 && this.keyspace.isExpired(ref.record)) this.writer.remove(ref);
+    if (ref.record !== 0 && isGone(this.keyspace, ref.record)) this.writer.remove(ref);
     return ref;
   }
 
@@ -267,7 +268,10 @@ export class Database {
 
   /** Recovery: the snapshot of an empty database. */
   loadSnapshot(): SnapshotLoad {
-    assert(this.keyspace.keyMaps.count(this.keyspace.keys) === 0 && this.isSettled, 'a snapshot is loaded into nothing');
+    assert(
+      this.keyspace.keyMaps.count(this.keyspace.keys) === 0 && this.isSettled,
+      'a snapshot is loaded into nothing',
+    );
     const loader = new SnapshotLoader(this.keyspace, this.keyspace.keys);
     return {
       get keys() {
