@@ -42,8 +42,8 @@ const LIMITS = {
   applyReserveBytes: 16 * 1024,
 };
 const SMALL_ARENA_EVERY = 4;
-const SMALL_ARENA_BYTES = 640 * 1024;
-const SEGMENT_BYTES = 128 * 1024;
+const SMALL_ARENA_BYTES = 4 * 1024 * 1024;
+const SEGMENT_BYTES = 256 * 1024;
 const WILD_SKEW_MS = 7_200_000;
 
 interface Replica {
