@@ -107,6 +107,14 @@ export class Writer {
     return this.#keyspace.limits.batchBytesMax - (log.offset - log.pendingStart);
   }
 
+  /**
+   * For commands of several effects: whether all of them will be taken. Throws before the first what otherwise one in the middle would. `bytes`: of
+   * keys, names and values, each where an effect says it.
+   */
+  demandRoom(effects: number, bytes: number): void {
+    this.#admit(effects * EFFECT_OVERHEAD + bytes);
+  }
+
   /** Ends the batch. Returns its seq; 0 when nothing was changed. */
   commit(): number {
     if (this.#owed.count > 0) this.#announceOwed();

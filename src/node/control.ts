@@ -29,6 +29,14 @@ const linkStatus = z.object({
   driftMs: z.number().nullable().default(null),
 });
 
+const loadProgress = z.object({
+  phase: z.enum(['snapshot', 'log']),
+  loadedBytes: z.number(),
+  totalBytes: z.number(),
+  keys: z.number(),
+  startedAtMs: z.number(),
+});
+
 const instanceStatus: z.ZodType<InstanceStatus> = z.object({
   guid: z.string(),
   instanceId: z.number(),
@@ -40,6 +48,7 @@ const instanceStatus: z.ZodType<InstanceStatus> = z.object({
   usedMemoryBytes: z.number(),
   uptimeSeconds: z.number(),
   links: z.array(linkStatus),
+  loading: loadProgress.optional(),
 });
 
 export interface InstanceControl {

@@ -10,7 +10,10 @@ import { RANDOM_REPETITIONS_MAX } from './limits.ts';
 import { parseScanOptionsOrReply, readCursorOrReply } from './parse-scan.ts';
 import { readCountOrReply } from './set-scan.ts';
 import { ONE_KEY, type Call, type CommandSpec } from './spec.ts';
-import { SYNTAX_ERROR } from './texts.ts';
+import { OUT_OF_RANGE, SYNTAX_ERROR } from './texts.ts';
+
+/** So many fields with their values can no longer be counted in a signed 64-bit integer. */
+const PAIRS_MAX = 2 ** 62;
 
 function hrandfield(call: Call): void {
   const { args, reply } = call;
@@ -19,6 +22,10 @@ function hrandfield(call: Call): void {
   const withValues = args.count === 4 && args.isWord(3, 'WITHVALUES');
   if (args.count > 4 || (args.count === 4 && !withValues)) {
     reply.error(SYNTAX_ERROR);
+    return;
+  }
+  if (withValues && count >= PAIRS_MAX) {
+    reply.error(OUT_OF_RANGE);
     return;
   }
   const hash = readHash(call);
