@@ -21,7 +21,18 @@ import { clearTimer, timerIsLinked, unlinkTimer, type TimerWheel } from '../memo
 import { CellCounters } from './cell-counter.ts';
 import { CELL, CELL_SEQ, FLAG, TAG, type Context, type Dot } from './cell-record.ts';
 
-export { CELL, CELL_HLC, CELL_KEY_OFFSET, CELL_SEQ, FLAG, TAG, type Context, type Dot } from './cell-record.ts';
+export {
+  CELL,
+  CELL_HLC,
+  CELL_KEY_OFFSET,
+  CELL_SEQ,
+  EPOCH_MASK,
+  EPOCH_STEP,
+  FLAG,
+  TAG,
+  type Context,
+  type Dot,
+} from './cell-record.ts';
 export type { CounterCut, CounterEntry } from './cell-counter.ts';
 
 /** EXPIRY attribute, see below: its size, and the unit at which its links begin. */
@@ -189,6 +200,13 @@ export class Cells extends CellCounters {
     for (let a = this.attribute(record, TAG.expiry); a !== 0; a = this.nextAttribute(a, TAG.expiry)) {
       visit({ origin: this.word(a, 1) >>> 16, seq: this.float(a, 1), atMs: this.float(a, 2) });
     }
+  }
+
+  hasExpiryDot(record: number, origin: number, seq: number): boolean {
+    for (let a = this.attribute(record, TAG.expiry); a !== 0; a = this.nextAttribute(a, TAG.expiry)) {
+      if (this.word(a, 1) >>> 16 === origin && this.float(a, 1) === seq) return true;
+    }
+    return false;
   }
 
   #anyPersists(record: number): boolean {

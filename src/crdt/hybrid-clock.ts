@@ -29,3 +29,6 @@ export class HybridClock {
 
 /** Wall-clock milliseconds of a value. */
 export const hlcToMs = (value: number): number => Math.floor(value / COUNTER_STEPS);
+
+/** Whether the number can be a value of such a clock. */
+export const isClockValue = (value: number): boolean => Number.isSafeInteger(value) && value >= 0;

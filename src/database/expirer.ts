@@ -11,6 +11,7 @@
  */
 import { copyBytes, SEGMENT_SHIFT } from '../memory/arena.ts';
 import type { TimerWheel } from '../memory/timer-wheel.ts';
+import { mapOf } from './container-type.ts';
 import type { Database } from './database.ts';
 import { KeyRef } from './key-ref.ts';
 
@@ -39,8 +40,7 @@ export class Expirer {
   /** The hash that `#ref` names the key of; 0: none. */
   #container = 0;
   #nameBytes = 0;
-  /** Names of the key and the field being removed: used again and again, since millions may go. */
-  #key: Buffer = Buffer.alloc(NAME_BYTES);
+  /** Name of the field being removed: used again and again, since millions may go. */
   #field: Buffer = Buffer.alloc(NAME_BYTES);
 
   constructor(database: Database, limits: Partial<ExpiryLimits> = {}) {
@@ -100,7 +100,7 @@ export class Expirer {
     const { cells, containers, expiries } = keyspace;
     const expiry = cells.expiryOfTimer(timer);
     const container = cells.expiryContainer(expiry);
-    const field = expiries.find(expiry, containers.map(container));
+    const field = expiries.find(expiry, mapOf(container));
     if (field === 0) return;
     const ref = this.#ref;
     // The fields of a hash mostly come one after another; with its last one the record goes too.
@@ -110,22 +110,21 @@ export class Expirer {
       this.#refer(record);
       this.#container = container;
     }
-    this.#field = this.#copyName(field, this.#field);
-    writer.removeField(ref, this.#field, 0, containers.nameLength(field));
+    writer.removeField(ref, this.#copyName(field), 0, containers.nameLength(field));
   }
 
   #refer(record: number): KeyRef {
-    this.#key = this.#copyName(record, this.#key);
-    return this.#database.keyspace.referByName(this.#ref, record, this.#key);
+    const ref = this.#database.keyspace.refer(this.#ref, record);
+    this.#nameBytes += ref.length;
+    return ref;
   }
 
-  /** Puts the name into the buffer, or into a larger one. */
-  #copyName(record: number, into: Buffer): Buffer {
+  #copyName(field: number): Buffer {
     const { arena, containers } = this.#database.keyspace;
-    const length = containers.nameLength(record);
+    const length = containers.nameLength(field);
     this.#nameBytes += length;
-    const buffer = length > into.length ? Buffer.allocUnsafeSlow(length) : into;
-    copyBytes(buffer, 0, arena.bytes[record >>> SEGMENT_SHIFT]!, containers.nameOffset(record), length);
-    return buffer;
+    if (length > this.#field.length) this.#field = Buffer.allocUnsafeSlow(length);
+    copyBytes(this.#field, 0, arena.bytes[field >>> SEGMENT_SHIFT]!, containers.nameOffset(field), length);
+    return this.#field;
   }
 }

@@ -17,6 +17,7 @@ import type { Cells } from '../crdt/cell.ts';
 import type { OriginTable } from '../crdt/version-vector.ts';
 import type { Arena } from '../memory/arena.ts';
 import { TimerWheel } from '../memory/timer-wheel.ts';
+import { mapOf } from './container-type.ts';
 import type { Containers } from './containers.ts';
 
 /** Timers that a reader of one hash brings up to date at least; for a large hash it is half of what walking through it would touch. */
@@ -53,7 +54,7 @@ export class Expiries {
   armField(hash: number, field: number, nowMs: number): boolean {
     this.fields.begin(nowMs);
     const isVolatile = this.#cells.armExpiry(this.fields, field, hash);
-    this.#containers.countExpired(hash, field);
+    this.#containers.hashes.countExpired(hash, field);
     return isVolatile;
   }
 
@@ -88,7 +89,7 @@ export class Expiries {
   settleHash(hash: number, nowMs: number): boolean {
     const { fields } = this;
     if (!fields.isAt(nowMs) || fields.firstDue !== 0) {
-      const records = this.#containers.fields.count(this.#containers.map(hash));
+      const records = this.#containers.hashes.entryCount(hash);
       this.settleFields(nowMs, READ_TIMERS_MIN + (records >>> 1));
     }
     return fields.isAt(nowMs) && fields.firstDue === 0;
@@ -103,7 +104,7 @@ export class Expiries {
   /** The record of the key whose container that is; 0: it is not there. */
   findOwner(container: number, keys: number): number {
     this.#wanted = container;
-    return this.#containers.fields.findByHash(keys, this.#containers.keyHash(container), this.#holdsWanted);
+    return this.#containers.fields.findByHash(keys, this.#containers.hashes.keyHash(container), this.#holdsWanted);
   }
 
   #setFired(timer: number, isFired: boolean): void {
@@ -111,8 +112,8 @@ export class Expiries {
     const expiry = cells.expiryOfTimer(timer);
     cells.setFired(expiry, isFired);
     const container = cells.expiryContainer(expiry);
-    const field = this.find(expiry, this.#containers.map(container));
-    if (field !== 0) this.#containers.countExpired(container, field);
+    const field = this.find(expiry, mapOf(container));
+    if (field !== 0) this.#containers.hashes.countExpired(container, field);
   }
 
   #shelve(wheel: TimerWheel, timer: number): void {

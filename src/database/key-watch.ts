@@ -39,6 +39,13 @@ export class KeyWatch {
     for (const watcher of this.#keys.keys()) watcher.dirty = true;
   }
 
+  /** Those keys have changed for which the test says so. */
+  touchWhere(test: (key: Buffer) => boolean): void {
+    for (const [name, watchers] of this.#watchers) {
+      if (test(Buffer.from(name, 'latin1'))) for (const watcher of watchers) watcher.dirty = true;
+    }
+  }
+
   touch(ref: KeyRef): void {
     const watchers = this.#watchers.get(ref.toString());
     if (watchers !== undefined) for (const watcher of watchers) watcher.dirty = true;

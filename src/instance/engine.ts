@@ -11,7 +11,7 @@
  */
 import { FRAME, readU32 } from '../crdt/frame.ts';
 import { Database } from '../database/database.ts';
-import { Maintenance } from '../database/maintenance.ts';
+import { Expirer } from '../database/expirer.ts';
 import type { Host, Timer } from '../host/host.ts';
 import { Replication } from '../replication/replication.ts';
 import type { ReplicationLimits } from '../replication/limits.ts';
@@ -58,7 +58,7 @@ export class Engine {
   /** null: nothing is persisted. */
   readonly #recovery: Recovery | null;
   readonly #snapshotter: Snapshotter | null;
-  readonly #maintenance: Maintenance;
+  readonly #expirer: Expirer;
   readonly #typeConflictLog: TypeConflictLog;
   readonly #startedAtMs: number;
   /** When each peer's link was last seen streaming, by monotonic clock. */
@@ -123,7 +123,7 @@ export class Engine {
     this.database = database;
     this.log = log;
     database.writer.hasPeers = config.peers.length > 0;
-    this.#maintenance = new Maintenance(database);
+    this.#expirer = new Expirer(database);
     this.#startedAtMs = host.clock.monotonicMs();
     this.#typeConflictLog = this.#watchTypes();
     this.#snapshotter = recovery === null ? null : this.#createSnapshotter();
@@ -340,7 +340,7 @@ export class Engine {
     const until = clock.monotonicMs() + limits.EXPIRY_SLICE_MS;
     const mayExpireFor = (instance: number): boolean => this.#mayExpireFor(instance);
     let more: boolean;
-    do more = this.#maintenance.expireStep(mayExpireFor) > 0;
+    do more = this.#expirer.step(mayExpireFor) > 0;
     while (more && clock.monotonicMs() < until);
     if (database.log.end !== this.log.writtenPosition) this.log.wake();
     if (more) this.#expirySlice = clock.after(limits.EXPIRY_PAUSE_MS, () => this.#expire());
@@ -363,7 +363,7 @@ export class Engine {
     const now = this.#host.clock.monotonicMs();
     for (const link of this.links()) if (link.state === 'streaming') this.#streamedAtMs.set(link.from, now);
     this.enterTurn();
-    this.#maintenance.collectStep(this.replication.stableVector(), limits.COLLECT_KEYS);
+    this.#expirer.collectStep(this.replication.stableVector(), limits.COLLECT_KEYS);
     this.#typeConflictLog.endPeriod();
     const snapshotter = this.#snapshotter;
     if (snapshotter === null || this.database.writesHeld || this.database.isSnapshotting) return;

@@ -171,6 +171,27 @@ export class ByteMap {
     }
   }
 
+  /** Unlinks the entry without ever beginning a resize: for maps that are being emptied. */
+  take(map: number, entry: number): void {
+    this.#relink(map, entry, this.#next(entry));
+    this.#arena.words[map >>> SEGMENT_SHIFT]![(map & SEGMENT_MASK) << 1]!--;
+  }
+
+  drain(map: number, entriesMax: number, free: (entry: number) => void): boolean {
+    const words = this.#arena.words[map >>> SEGMENT_SHIFT]!;
+    const at = (map & SEGMENT_MASK) << 1;
+    let left = entriesMax;
+    while (left > 0 && words[at + MAP.count]! > 0) {
+      const found: number[] = [];
+      words[at + 6] = this.scan(map, words[at + 6]!, (entry) => { found.push(entry); });
+      for (const entry of found) { this.take(map, entry); free(entry); left--; }
+      left -= 0.1;
+    }
+    if (words[at + MAP.count]! > 0) return false;
+    this.destroy(map);
+    return true;
+  }
+
   /** Puts `replacement`, a copy of `entry` at another address, in its place. */
   replace(map: number, entry: number, replacement: number): void {
     const words = this.#arena.words[replacement >>> SEGMENT_SHIFT]!;

@@ -38,6 +38,12 @@ function setField(call: Call, key: KeyRef, index: number): number {
   const { keyspace, writer } = database;
   const { bytes, starts, lengths } = args;
   const hash = hashOf(keyspace, key);
+  if (hash !== 0 && keyspace.containers.hashes.isStaged(hash)) {
+    // Counting would have all of a large hash settled first (database/stages.ts).
+    const isNew = findVisible(keyspace, hash, args, index) === 0;
+    writer.setField(key, bytes, starts[index]!, lengths[index]!, bytes, starts[index + 1]!, lengths[index + 1]!);
+    return isNew ? 1 : 0;
+  }
   const before = keyspace.containers.fieldCount(hash);
   const isExpired = hash !== 0 && keyspace.containers.volatileCount(hash) > 0 && isHidden(keyspace, hash, call, index);
   writer.setField(key, bytes, starts[index]!, lengths[index]!, bytes, starts[index + 1]!, lengths[index + 1]!);

@@ -1,7 +1,6 @@
 import { describe, expect, it } from '@jest/globals';
 import fc from 'fast-check';
-import { Maintenance } from '../../src/database/maintenance.ts';
-import type { ExpiryLimits } from '../../src/database/expirer.ts';
+import { Expirer, type ExpiryLimits } from '../../src/database/expirer.ts';
 import { KeyRef, TYPE } from '../../src/database/key-ref.ts';
 import { makeArgs } from '../../src/resp/args.ts';
 import { HASH_AND_SET_COMMANDS } from '../redis-commands/hash-and-set-commands.ts';
@@ -14,9 +13,9 @@ const everybody = (): boolean => true;
 const only = (id: number) => (instance: number) => instance === id;
 
 /** Steps until nothing is left to do, and no more than that many. */
-function work(maintenance: Maintenance, mayExpireFor: (instance: number) => boolean, stepsMax: number): number {
+function work(expirer: Expirer, mayExpireFor: (instance: number) => boolean, stepsMax: number): number {
   let steps = 0;
-  while (maintenance.expireStep(mayExpireFor) > 0) {
+  while (expirer.step(mayExpireFor) > 0) {
     expect(++steps).toBeLessThanOrEqual(stepsMax);
   }
   return steps;
@@ -26,29 +25,29 @@ function expireField(node: Node, key: string, field: string, atMs: number): void
   node.database.writer.expireField(node.key(key), Buffer.from(field), 0, Buffer.byteLength(field), atMs);
 }
 
-function open(limits: Partial<ExpiryLimits> = {}, instances = 1): { nodes: Node[]; maintenance: Maintenance } {
+function open(limits: Partial<ExpiryLimits> = {}, instances = 1): { nodes: Node[]; expirer: Expirer } {
   const nodes = Array.from({ length: instances }, (_, i) => new Node(i + 1, i + 1));
-  return { nodes, maintenance: new Maintenance(nodes[0]!.database, limits) };
+  return { nodes, expirer: new Expirer(nodes[0]!.database, limits) };
 }
 
 describe('Expirer', () => {
   it('removes all that is due at one moment, in steps whose number follows from the limits', () => {
-    const { nodes, maintenance } = open({ stepTimersMax: 64, batchRemovalsMax: 16 });
+    const { nodes, expirer } = open({ stepTimersMax: 64, batchRemovalsMax: 16 });
     const { database } = nodes[0]!;
     for (let i = 0; i < 2000; i++) nodes[0]!.set(`k${i}`, 'v', START_MS + 1000);
     nodes[0]!.set('kept', 'v', START_MS + 2000);
     database.commit();
     expect(database.keyspace.volatileCount).toBe(2001);
     database.setTime(START_MS + 999);
-    work(maintenance, everybody, 2000 / 64 + 10);
+    work(expirer, everybody, 2000 / 64 + 10);
     expect(database.keyCount).toBe(2001);
     database.setTime(START_MS + 1000);
-    expect(work(maintenance, everybody, 2000 / 16 + 10)).toBeGreaterThan(2000 / 16 - 1);
+    expect(work(expirer, everybody, 2000 / 16 + 10)).toBeGreaterThan(2000 / 16 - 1);
     expect([database.keyCount, database.keyspace.volatileCount]).toEqual([1, 1]);
   });
 
   it('keeps pace with what is written, at the same number of steps for each second', () => {
-    const { nodes, maintenance } = open();
+    const { nodes, expirer } = open();
     const { database } = nodes[0]!;
     const [perTick, ttlMs, tickMs] = [100, 3000, 100];
     for (let tick = 0; tick < 200; tick++) {
@@ -56,14 +55,14 @@ describe('Expirer', () => {
       database.setTime(nowMs);
       for (let i = 0; i < perTick; i++) nodes[0]!.set(`k${tick}:${i}`, 'v', nowMs + ttlMs);
       database.commit();
-      work(maintenance, everybody, 8);
+      work(expirer, everybody, 8);
       expect(database.keyCount).toBeLessThanOrEqual((perTick * ttlMs) / tickMs);
       database.log.trimBefore(database.log.end);
     }
   });
 
   it('is not held up by expired keys and fields that another instance has to remove', () => {
-    const { nodes, maintenance } = open({}, 2);
+    const { nodes, expirer } = open({}, 2);
     const [a, b] = nodes as [Node, Node];
     for (let i = 0; i < 3000; i++) b.set(`b${i}`, 'v', START_MS + 100);
     for (let i = 0; i < 3000; i++) b.setField('h', `f${i}`, 'v');
@@ -71,15 +70,15 @@ describe('Expirer', () => {
     b.database.commit();
     exchangeAll(nodes);
     a.database.setTime(START_MS + 200);
-    work(maintenance, only(1), 20);
+    work(expirer, only(1), 20);
     for (let i = 0; i < 100; i++) a.set(`a${i}`, 'v', START_MS + 300);
     a.database.commit();
     expect(a.database.keyCount).toBe(3101);
     a.database.setTime(START_MS + 400);
-    work(maintenance, only(1), 2);
+    work(expirer, only(1), 2);
     expect(a.database.keyCount).toBe(3001);
     // The owner is gone for good.
-    work(maintenance, everybody, 6000 / 64 + 4);
+    work(expirer, everybody, 6000 / 64 + 4);
     exchangeAll(nodes);
     for (const { database } of nodes) {
       expect([database.keyCount, database.keyspace.volatileCount]).toEqual([0, 0]);
@@ -92,7 +91,7 @@ describe('Expirer', () => {
   ])(
     'leaves the removal of a hash whose fields have all expired to their owner, but no instance shows it: %s',
     (_, count) => {
-      const { nodes, maintenance } = open({ stepTimersMax: 1 }, 2);
+      const { nodes, expirer } = open({ stepTimersMax: 1 }, 2);
       const [a, b] = nodes as [Node, Node];
       for (let i = 0; i < count; i++) b.setField('h', `f${i}`, 'v');
       for (let i = 0; i < count; i++) expireField(b, 'h', `f${i}`, START_MS + (i === 0 ? 200 : 100));
@@ -102,7 +101,7 @@ describe('Expirer', () => {
       a.database.setTime(START_MS + 150);
       expect(seen()).toBe(TYPE.hash);
       a.database.setTime(START_MS + 200);
-      maintenance.expireStep(only(1));
+      expirer.step(only(1));
       expect(seen()).toBe(TYPE.none);
       expect(a.database.digest()).toBe('0'.repeat(40));
       a.setField('h', 'g', 'v');
@@ -115,18 +114,18 @@ describe('Expirer', () => {
   );
 
   it('gives fields and keys their share when both are due in great number', () => {
-    const { nodes, maintenance } = open({ batchRemovalsMax: 10 });
+    const { nodes, expirer } = open({ batchRemovalsMax: 10 });
     const [a] = nodes as [Node];
     for (let i = 0; i < 100; i++) a.set(`k${i}`, 'v', START_MS + 100);
     for (let i = 0; i < 100; i++) a.setField('h', `f${i}`, 'v');
     for (let i = 0; i < 100; i++) expireField(a, 'h', `f${i}`, START_MS + 100);
     a.database.setTime(START_MS + 100);
-    for (let i = 0; i < 10; i++) maintenance.expireStep(everybody);
+    for (let i = 0; i < 10; i++) expirer.step(everybody);
     expect(a.database.keyCount).toBe(51);
     const { keyspace } = a.database;
     const { record } = keyspace.locate(new KeyRef(), Buffer.from('h'), 0, 1);
     expect(keyspace.containers.fieldCount(keyspace.containers.hash(record))).toBe(50);
-    work(maintenance, everybody, 12);
+    work(expirer, everybody, 12);
     expect(a.database.keyCount).toBe(0);
   });
 
@@ -135,12 +134,12 @@ describe('Expirer', () => {
     ['names as long as the batch', 100, 30, 1],
     ['names longer than the batch', 300, 30, 1],
   ])('ends a batch at its limits: %s', (_, nameBytes, count, perBatch) => {
-    const { nodes, maintenance } = open({ batchRemovalsMax: 16, batchNameBytesMax: 100 });
+    const { nodes, expirer } = open({ batchRemovalsMax: 16, batchNameBytesMax: 100 });
     const [a] = nodes as [Node];
     for (let i = 0; i < count; i++) a.set(`${String(i).padStart(3, '0')}${'n'.repeat(nameBytes)}`, 'v', START_MS + 1);
     a.database.commit();
     a.database.setTime(START_MS + 1);
-    work(maintenance, everybody, count + 2);
+    work(expirer, everybody, count + 2);
     expect(a.database.keyCount).toBe(0);
     const batches = framesOf(a.database).slice(1);
     expect(batches.length).toBeGreaterThanOrEqual(count / perBatch);
@@ -148,7 +147,7 @@ describe('Expirer', () => {
   });
 
   it('lets the longest of concurrent times to live count, and its owner remove', () => {
-    const { nodes, maintenance } = open({}, 2);
+    const { nodes, expirer } = open({}, 2);
     const [a, b] = nodes as [Node, Node];
     a.set('k', 'v');
     a.database.commit();
@@ -158,19 +157,19 @@ describe('Expirer', () => {
     for (const { database } of nodes) database.commit();
     exchangeAll(nodes);
     a.database.setTime(START_MS + 150);
-    work(maintenance, everybody, 4);
+    work(expirer, everybody, 4);
     expect(a.database.keyCount).toBe(1);
     a.database.setTime(START_MS + 200);
-    work(maintenance, only(1), 4);
+    work(expirer, only(1), 4);
     expect(a.database.keyCount).toBe(1);
     b.database.setTime(START_MS + 200);
-    work(new Maintenance(b.database), only(2), 4);
+    work(new Expirer(b.database), only(2), 4);
     exchangeAll(nodes);
     expect([a.database.keyCount, b.database.keyCount]).toEqual([0, 0]);
   });
 
   it('falls back on the time to live that was over when the one above it is taken away', () => {
-    const { nodes, maintenance } = open({}, 3);
+    const { nodes, expirer } = open({}, 3);
     const [a, b, c] = nodes as [Node, Node, Node];
     a.set('k', 'v');
     a.database.commit();
@@ -184,15 +183,15 @@ describe('Expirer', () => {
     c.database.commit();
     exchangeAll([a, b]);
     a.database.setTime(START_MS + 500);
-    work(maintenance, everybody, 4);
+    work(expirer, everybody, 4);
     expect(a.database.keyCount).toBe(1);
     exchangeAll(nodes);
-    work(maintenance, only(1), 4);
+    work(expirer, only(1), 4);
     expect(a.database.keyCount).toBe(0);
   });
 
   it('removes nothing that is not over when the clock goes back after it was over', () => {
-    const { nodes, maintenance } = open({}, 2);
+    const { nodes, expirer } = open({}, 2);
     const [a, b] = nodes as [Node, Node];
     b.set('k', 'v', START_MS + 1000);
     b.setField('h', 'f', 'v');
@@ -200,28 +199,28 @@ describe('Expirer', () => {
     b.database.commit();
     exchangeAll(nodes);
     a.database.setTime(START_MS + 5000);
-    work(maintenance, only(1), 4);
+    work(expirer, only(1), 4);
     a.database.setTime(START_MS + 500);
-    work(maintenance, everybody, 4);
+    work(expirer, everybody, 4);
     expect(a.database.keyCount).toBe(2);
     expect(auditKeyspace(a.database.keyspace)).toEqual([]);
     a.database.setTime(START_MS + 1000);
-    work(maintenance, everybody, 4);
+    work(expirer, everybody, 4);
     expect(a.database.keyCount).toBe(0);
   });
 
   it('leaves what never ends, and what ends after all that a wheel knows', () => {
-    const { nodes, maintenance } = open();
+    const { nodes, expirer } = open();
     const [a] = nodes as [Node];
     a.set('k', 'v', 2 ** 63);
     a.set('l', 'v', 2 ** 48);
     a.set('m', 'v', 2 ** 48 - 1);
     a.database.commit();
     a.database.setTime(START_MS + 1e12);
-    work(maintenance, everybody, 20);
+    work(expirer, everybody, 20);
     expect([a.database.keyCount, a.database.keyspace.volatileCount]).toEqual([3, 3]);
     a.database.setTime(2 ** 48 - 1);
-    work(maintenance, everybody, 20);
+    work(expirer, everybody, 20);
     expect(a.database.keyCount).toBe(2);
     a.remove('k');
     a.remove('l');
@@ -229,20 +228,20 @@ describe('Expirer', () => {
   });
 
   it('gives back all that times to live needed', () => {
-    const { nodes, maintenance } = open();
+    const { nodes, expirer } = open();
     const [a] = nodes as [Node];
     const { arena } = a.database.keyspace;
     a.set('first', 'v', START_MS + 1);
     a.setField('h', 'f', 'v');
     expireField(a, 'h', 'f', START_MS + 1);
     a.database.setTime(START_MS + 1);
-    work(maintenance, everybody, 4);
+    work(expirer, everybody, 4);
     const empty = arena.usedBytes;
     for (let i = 0; i < 1000; i++) a.set(`k${i}`, 'v', START_MS + 2 + i);
     for (let i = 0; i < 1000; i += 2) a.set(`k${i}`, 'longer than before', START_MS + 5000);
     for (let i = 0; i < 1000; i += 3) a.remove(`k${i}`);
     a.database.setTime(START_MS + 5000);
-    work(maintenance, everybody, 20);
+    work(expirer, everybody, 20);
     expect(a.database.keyCount).toBe(0);
     expect(arena.usedBytes).toBeLessThan(empty + 512);
   });
@@ -269,7 +268,7 @@ describe('HLEN', () => {
     const check = ([changes, stepTimersMax]: readonly [readonly Change[], number]): void => {
       const client = new Client(HASH_AND_SET_COMMANDS);
       const { database } = client;
-      const maintenance = new Maintenance(database, { stepTimersMax, batchRemovalsMax: 2 });
+      const expirer = new Expirer(database, { stepTimersMax, batchRemovalsMax: 2 });
       let nowMs = START_MS;
       for (const one of changes) {
         if ('set' in one) client.type(`HSET h f${one.set} v`);
@@ -282,7 +281,7 @@ describe('HLEN', () => {
         if ('remove' in one) client.type(`HDEL h f${one.remove}`);
         if ('wait' in one) database.setTime((nowMs += one.wait));
         // What nobody may remove is only hidden.
-        if ('step' in one) maintenance.expireStep(() => one.step);
+        if ('step' in one) expirer.step(() => one.step);
         let seen = 0;
         for (let i = 0; i < 12; i++) if (client.type(`HEXISTS h f${i}`) === ':1\r\n') seen++;
         expect(client.type('HLEN h')).toBe(`:${seen}\r\n`);

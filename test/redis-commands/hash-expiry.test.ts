@@ -1,5 +1,5 @@
 import { describe, expect, it } from '@jest/globals';
-import { Maintenance } from '../../src/database/maintenance.ts';
+import { Expirer } from '../../src/database/expirer.ts';
 import { makeArgs } from '../../src/resp/args.ts';
 import { START_MS } from '../database/cluster.ts';
 import { HASH_AND_SET_COMMANDS } from './hash-and-set-commands.ts';
@@ -140,15 +140,15 @@ describe('A field whose time is over', () => {
     client.type('HPEXPIRE h 9000 FIELDS 1 c');
     const hash = (): number => database.keyspace.containers.hash(database.lookup(makeArgs(['h']), 0).record);
     database.setTime(START_MS + 150);
-    const maintenance = new Maintenance(database);
-    while (maintenance.expireStep(() => false) > 0);
+    const expirer = new Expirer(database);
+    while (expirer.step(() => false) > 0);
     expect(client.type('HLEN h')).toBe(':1\r\n');
     expect(database.keyspace.containers.fieldCount(hash())).toBe(3);
-    while (maintenance.expireStep((instance) => instance === 1) > 0);
+    while (expirer.step((instance) => instance === 1) > 0);
     expect(database.keyspace.containers.fieldCount(hash())).toBe(1);
     expect(client.type('HGETALL h')).toBe(bulks('c', '3'));
     database.setTime(START_MS + 9000);
-    while (maintenance.expireStep(() => true) > 0);
+    while (expirer.step(() => true) > 0);
     expect(database.keyCount).toBe(0);
   });
 });

@@ -1,5 +1,5 @@
 import { describe, expect, it } from '@jest/globals';
-import { Maintenance } from '../../src/database/maintenance.ts';
+import { Expirer } from '../../src/database/expirer.ts';
 import { START_MS } from '../database/cluster.ts';
 import { HASH_AND_SET_COMMANDS } from './hash-and-set-commands.ts';
 import { Client } from './harness.ts';
@@ -130,8 +130,9 @@ describe('Hashes and sets', () => {
     }
     expect(client.database.keyCount).toBe(0);
     client.database.setTime(START_MS + 60_000);
-    const maintenance = new Maintenance(client.database);
-    while (maintenance.expireStep(() => true) > 0);
+    const expirer = new Expirer(client.database);
+    while (expirer.step(() => true) > 0);
+    while (client.database.settleStep(1000));
     expect(arena.usedBytes - empty).toBeLessThan(256);
   });
 

@@ -1,5 +1,6 @@
 /** What a keyspace says about itself, counted again from its records: counts of the visible, indexes of times to live, marks. */
-import { FLAG } from '../../../src/crdt/cell.ts';
+import { TAG } from '../../../src/crdt/cell.ts';
+import { CONTAINER } from '../../../src/database/container-type.ts';
 import { KeyRef, TYPE } from '../../../src/database/key-ref.ts';
 import type { Keyspace } from '../../../src/database/keyspace.ts';
 
@@ -18,7 +19,7 @@ export function listSeveralTypes(keyspace: Keyspace): Set<string> {
 
 /** Complaints; none when all is well. */
 export function auditKeyspace(keyspace: Keyspace): string[] {
-  const { cells, containers, elements } = keyspace;
+  const { cells, containers } = keyspace;
   const wrong: string[] = [];
   const records: number[] = [];
   let cursor = 0;
@@ -30,16 +31,12 @@ export function auditKeyspace(keyspace: Keyspace): string[] {
     const ref = keyspace.refer(new KeyRef(), record);
     const name = ref.toString();
     if (ref.type !== TYPE.none) visibleKeys++;
-    if ((cells.flags(record) & FLAG.marked) !== 0) wrong.push(`${name} is marked`);
     const isEmpty = keyspace.attributes(record) === 0 && !cells.hasRegister(record);
     if (isEmpty) wrong.push(`${name} is a record of nothing`);
     if (cells.expiryOwner(record) !== -1) volatileKeys++;
     wrong.push(...auditArmed(keyspace, record, name));
     const set = containers.set(record);
     if (set !== 0 && containers.memberCount(set) === 0) wrong.push(`${name} has an empty set`);
-    containers.eachMember(set, (member) => {
-      if ((elements.flags(member) & FLAG.marked) !== 0) wrong.push(`a member of ${name} is marked`);
-    });
     wrong.push(...auditHash(keyspace, record, name));
   }
   if (visibleKeys !== keyspace.keyCount) wrong.push(`${visibleKeys} visible keys, counted as ${keyspace.keyCount}`);
@@ -62,10 +59,11 @@ function auditHash(keyspace: Keyspace, record: number, name: string): string[] {
   let visible = 0;
   let volatile = 0;
   let expired = 0;
+  let residual = 0;
   containers.eachField(hash, (field) => {
-    if ((cells.flags(field) & FLAG.marked) !== 0) wrong.push(`a field of ${name} is marked`);
     if (!cells.hasRegister(field) && keyspace.attributes(field) === 0) wrong.push(`${name} has a field of nothing`);
     if (cells.expiryOwner(field) !== -1) volatile++;
+    if (cells.expiry(field) === Infinity || cells.attribute(field, TAG.counter) !== 0) residual++;
     wrong.push(...auditArmed(keyspace, field, `a field of ${name}`));
     if (!cells.hasRegister(field) && !cells.hasCounter(field)) return;
     visible++;
@@ -74,6 +72,9 @@ function auditHash(keyspace: Keyspace, record: number, name: string): string[] {
   if (containers.fields.count(containers.map(hash)) === 0) wrong.push(`${name} has an empty hash`);
   if (visible !== containers.fieldCount(hash)) {
     wrong.push(`${name} has ${visible} visible fields, counted as ${containers.fieldCount(hash)}`);
+  }
+  if (residual !== containers.hashes.word(hash, CONTAINER.residual)) {
+    wrong.push(`${name} has ${residual} residual fields, counted as ${containers.hashes.word(hash, CONTAINER.residual)}`);
   }
   if (volatile !== containers.volatileCount(hash)) {
     wrong.push(`${name} has ${volatile} volatile fields, counted as ${containers.volatileCount(hash)}`);
