@@ -110,21 +110,23 @@ export class Expirer {
       this.#refer(record);
       this.#container = container;
     }
-    writer.removeField(ref, this.#copyName(field), 0, containers.nameLength(field));
+    this.#field = this.#copyName(field, this.#field);
+    writer.removeField(ref, this.#field, 0, containers.nameLength(field));
   }
 
   #refer(record: number): KeyRef {
-    const ref = this.#database.keyspace.refer(this.#ref, record);
-    this.#nameBytes += ref.length;
-    return ref;
+    const { keyspace } = this.#database;
+    this.#nameBytes += keyspace.containers.nameLength(record);
+    return keyspace.refer(this.#ref, record);
   }
 
-  #copyName(field: number): Buffer {
+  /** Puts the name into the buffer, or into a larger one. */
+  #copyName(record: number, into: Buffer): Buffer {
     const { arena, containers } = this.#database.keyspace;
-    const length = containers.nameLength(field);
+    const length = containers.nameLength(record);
     this.#nameBytes += length;
-    if (length > this.#field.length) this.#field = Buffer.allocUnsafeSlow(length);
-    copyBytes(this.#field, 0, arena.bytes[field >>> SEGMENT_SHIFT]!, containers.nameOffset(field), length);
-    return this.#field;
+    const buffer = length > into.length ? Buffer.allocUnsafeSlow(length) : into;
+    copyBytes(buffer, 0, arena.bytes[record >>> SEGMENT_SHIFT]!, containers.nameOffset(record), length);
+    return buffer;
   }
 }

@@ -29,11 +29,9 @@ import type { DatabaseLimits } from './limits.ts';
 import { OwedCuts } from './owed-cuts.ts';
 import type { PreImages } from './pre-images.ts';
 import { Stages } from './stages.ts';
-import { TypeConflicts } from './type-conflicts.ts';
 import type { ValueRef } from './value-ref.ts';
+import { TypeConflicts } from './type-conflicts.ts';
 import { isGone } from './visible-fields.ts';
-
-export { ValueRef } from './value-ref.ts';
 
 export class Keyspace {
   readonly arena: Arena;
@@ -124,11 +122,8 @@ export class Keyspace {
 
   typeOf(record: number): Type {
     if (this.attributes(record) === 0) return this.cells.hasRegister(record) ? TYPE.string : TYPE.none;
-    const { containers } = this;
-    for (const type of containers.types) {
-      const container = containers.of(type, record);
-      if (container !== 0 && containers.visibleCount(type, container) > 0) return type.type;
-    }
+    const type = this.containers.visibleType(record);
+    if (type !== TYPE.none) return type;
     return this.cells.hasRegister(record) || this.cells.hasCounter(record) ? TYPE.string : TYPE.none;
   }
 

@@ -7,7 +7,6 @@
  * Invariant: answers are exact at the keyspace's moment; neither shows a field past its time.
  */
 import { FLAG } from '../crdt/cell.ts';
-import { mapOf } from './container-type.ts';
 import type { Keyspace } from './keyspace.ts';
 
 /** Buckets looked at for a field that is still there, before all are counted. */
@@ -32,11 +31,12 @@ export function isGone(keyspace: Keyspace, record: number): boolean {
   if (keyspace.attributes(record) === 0) return false;
   if (keyspace.isExpired(record)) return true;
   const { cells, containers } = keyspace;
+  const { hashes } = containers;
   const hash = containers.hash(record);
-  // What waits to be settled (stages.ts) is not settled for this: it shows until the sweep has come by.
-  if (hash === 0 || containers.hashes.isStaged(hash)) return false;
-  const count = containers.fieldCount(hash);
-  if (count === 0 || containers.volatileCount(hash) < count) return false;
+  // Where earlier content waits there is more to be seen than is counted.
+  if (hash === 0 || hashes.isStaged(hash)) return false;
+  const count = hashes.visibleCount(hash);
+  if (count === 0 || hashes.volatileCount(hash) < count) return false;
   // Of several types under one name another one comes to light; that is for the removal to show.
   if ((cells.flags(record) & FLAG.several) !== 0) return false;
   return !hasVisibleField(keyspace, hash);
@@ -50,7 +50,7 @@ function hasVisibleField(keyspace: Keyspace, hash: number): boolean {
   };
   let cursor = 0;
   for (let i = 0; i < PROBE_BUCKETS; i++) {
-    cursor = containers.fields.scan(mapOf(hash), cursor, look);
+    cursor = containers.fields.scan(containers.map(hash), cursor, look);
     if (isSeen || cursor === 0) return isSeen;
   }
   return countVisibleFields(keyspace, hash) > 0;

@@ -445,7 +445,7 @@ export class Writer {
     if (this.#isAnnouncing) return;
     const { arena, limits } = this.#keyspace;
     if (bytes > this.roomLeft() - CONTEXT_RESERVE_BYTES) throw new BatchTooLargeError(bytes, limits.batchBytesMax);
-    if (!arena.hasRoomFor(2 * bytes + limits.applyReserveBytes)) throw new ArenaFullError(bytes);
+    if (!arena.reserve(2 * bytes + limits.applyReserveBytes, bytes)) throw new ArenaFullError(bytes);
   }
 
   /** Opens the batch if need be and writes the effect's code and key; `room`: bytes of what follows. */

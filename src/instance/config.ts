@@ -91,3 +91,14 @@ export interface InstanceStatus {
   readonly uptimeSeconds: number;
   readonly links: readonly LinkStatus[];
 }
+
+/** How far an instance is that is loading its data. */
+export interface LoadProgress {
+  readonly phase: 'snapshot' | 'log';
+  readonly loadedBytes: number;
+  /** Of the files to be read. It may grow while they are. */
+  readonly totalBytes: number;
+  readonly keys: number;
+  /** Wall clock. */
+  readonly startedAtMs: number;
+}

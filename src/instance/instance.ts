@@ -24,6 +24,8 @@ export interface InstanceOptions {
   readonly onFatal: (reason: string) => void;
   /** The control channel asked for the end. */
   readonly onShutdown: () => void;
+  /** Looked at while the data is loaded: once true, `start` rejects with LoadingStopped. */
+  readonly isStopping?: () => boolean;
 }
 
 const LOADING = Buffer.from('-LOADING Redis is loading the dataset in memory\r\n');
@@ -54,6 +56,7 @@ export class Instance {
         config,
         log,
         onFatal,
+        ...(options.isStopping === undefined ? {} : { isStopping: options.isStopping }),
         onPeerMessage: ({ channel, message, sharded }) => server?.pubsub.deliver(channel, message, sharded),
         onWritesReleased: () => server?.resumeHeld(),
       });

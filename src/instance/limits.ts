@@ -30,3 +30,7 @@ export const WARM_UP_PIPELINE = 16;
 /** Bytes of a snapshot that are read per turn. */
 export const WARM_UP_SLICE_BYTES = 16 * 1024;
 export const WARM_UP_SEGMENT_BYTES = 32 * 1024 * 1024;
+
+/** How often an instance that is loading, or writing its last snapshot, says how far it is, ms. */
+export const LOADING_LINE_MS = 5_000;
+export const STOPPING_LINE_MS = 5_000;

@@ -7,7 +7,8 @@
  *
  * Invariant: an address obtained here is good until the next write.
  */
-import { ValueRef, type Keyspace } from '../database/keyspace.ts';
+import type { Keyspace } from '../database/keyspace.ts';
+import { ValueRef } from '../database/value-ref.ts';
 import { TYPE, type KeyRef } from '../database/key-ref.ts';
 import { SEGMENT_SHIFT } from '../memory/arena.ts';
 import type { Args } from '../resp/args.ts';
