@@ -58,7 +58,6 @@ export class Instance {
         onFatal,
         ...(options.isStopping === undefined ? {} : { isStopping: options.isStopping }),
         onPeerMessage: ({ channel, message, sharded }) => server?.pubsub.deliver(channel, message, sharded),
-        onWritesReleased: () => server?.resumeHeld(),
       });
       server = new RedisServer({
         database: engine.database,

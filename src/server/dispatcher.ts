@@ -262,7 +262,7 @@ export class Dispatcher {
   }
 
   #mustWait(session: ClientConnection, entry: TableEntry): boolean {
-    const held = this.#database.writesHeld || this.logIsBehind;
+    const held = this.logIsBehind;
     if (!held && this.pausedUntilMs === 0) return false;
     if (session.user === USER.control || session.user === USER.replication) return false;
     const writes = entry.isWrite || (entry.spec.name === 'EXEC' && hasQueued(session, 'write'));
