@@ -88,7 +88,11 @@ export class Keyspace {
   }
 
   typeOf(record: number): Type {
-    if (this.attributes(record) === 0) return this.cells.hasRegister(record) ? TYPE.string : TYPE.none;
+    const first = this.attributes(record);
+    if (first === 0) return this.cells.hasRegister(record) ? TYPE.string : TYPE.none;
+    if (this.cells.isLoneCounter(first)) {
+      return this.cells.counts(first) || this.cells.hasRegister(record) ? TYPE.string : TYPE.none;
+    }
     const hash = this.containers.hash(record);
     if (hash !== 0 && this.containers.fieldCount(hash) > 0) return TYPE.hash;
     if (this.containers.set(record) !== 0) return TYPE.set;
@@ -117,7 +121,8 @@ export class Keyspace {
   }
 
   isExpired(record: number): boolean {
-    if (this.attributes(record) === 0) return false;
+    const first = this.attributes(record);
+    if (first === 0 || this.cells.isLoneCounter(first)) return false;
     const expiry = this.cells.expiry(record);
     return expiry >= 0 && expiry <= this.nowMs;
   }
