@@ -94,7 +94,12 @@ export class Database {
     this.memoryBytesMax = options.memoryBytesMax ?? 0;
     this.#instance = options.instance;
     this.log = new AppendBuffer({ chunkBytes: options.logChunkBytes ?? LOG_CHUNK_BYTES });
-    this.keyspace = new Keyspace({ arena, origins: this.origins, seed: options.random(), limits: this.limits });
+    this.keyspace = new Keyspace({
+      arena,
+      origins: this.origins,
+      seed: [options.random(), options.random()],
+      limits: this.limits,
+    });
     this.#collector = new Collector(this.keyspace);
     this.#mutator = new Mutator(this.keyspace, this.watches);
     const shared = {
@@ -267,7 +272,10 @@ export class Database {
 
   /** Recovery: the snapshot of an empty database. */
   loadSnapshot(): SnapshotLoad {
-    assert(this.keyspace.keyMaps.count(this.keyspace.keys) === 0 && this.isSettled, 'a snapshot is loaded into nothing');
+    assert(
+      this.keyspace.keyMaps.count(this.keyspace.keys) === 0 && this.isSettled,
+      'a snapshot is loaded into nothing',
+    );
     const loader = new SnapshotLoader(this.keyspace, this.keyspace.keys);
     return {
       get keys() {

@@ -16,6 +16,7 @@
  *
  * Invariant: an entry is in the live map or in the maps of stages, never in both.
  */
+import { uniformBelow } from '../base/uniform.ts';
 import type { Context } from '../crdt/cell.ts';
 import { FLAG } from '../crdt/cell.ts';
 import { SEGMENT_SHIFT } from '../memory/arena.ts';
@@ -658,7 +659,7 @@ export class Stages {
     }
     const total = maps.reduce((sum, map) => sum + ks.keyMaps.count(map), 0);
     if (total === 0) return 0;
-    let pick = Math.floor((nextUint32() / 2 ** 32) * total);
+    let pick = uniformBelow(total, nextUint32);
     for (const map of maps) {
       const count = ks.keyMaps.count(map);
       if (pick >= count) {

@@ -35,7 +35,9 @@ function waitForDigest({ database, server, session }: Call): void {
     if (walk === null && database.isSettled) {
       if (attempts++ === DIGEST_ATTEMPTS_MAX) {
         session.unblock((out) =>
-          out.error('ERR the data has changed each time before its digest was complete. Try again when nothing is written'),
+          out.error(
+            'ERR the data has changed each time before its digest was complete. Try again when nothing is written',
+          ),
         );
         return;
       }
