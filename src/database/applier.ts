@@ -21,11 +21,14 @@ export type Applied = 'applied' | 'covered' | 'early';
 
 /** The batch's clock is too far ahead of the wall clock here. */
 export class ClockAheadError extends Error {
+  /** Whose clock; 0: a snapshot's source. */
+  readonly instance: number;
   readonly aheadMs: number;
 
   constructor(instance: number, aheadMs: number) {
     super(`the clock of instance ${instance} is ${aheadMs} ms ahead of the one here`);
     this.name = 'ClockAheadError';
+    this.instance = instance;
     this.aheadMs = aheadMs;
   }
 }
@@ -96,7 +99,13 @@ export class Applier implements EffectHandler {
     for (let i = 0; i < this.#deltaCount; i++) context.set(this.#deltaOrigins[i]!, this.#deltaSeqs[i]!);
     context.set(origin, seq);
     this.#clock.observe(hlc);
-    this.#mutator.enter(origin, seq, hlc, context, options.isReplay && bytes[start + BATCH.instance] === this.#instance);
+    this.#mutator.enter(
+      origin,
+      seq,
+      hlc,
+      context,
+      options.isReplay && bytes[start + BATCH.instance] === this.#instance,
+    );
     this.#bytes = bytes;
     const { typeConflicts } = this.#keyspace;
     typeConflicts.begin();
@@ -112,7 +121,7 @@ export class Applier implements EffectHandler {
     const aheadMs = hlcToMs(hlc) - nowMs;
     if (aheadMs > clockAheadMsMax) throw new ClockAheadError(bytes[start + BATCH.instance]!, aheadMs);
     const neededBytes = 2 * (end - start) + limits.applyReserveBytes;
-    if (!arena.hasRoomFor(neededBytes)) throw new ArenaFullError(neededBytes);
+    if (!arena.reserve(neededBytes, end - start)) throw new ArenaFullError(neededBytes);
     this.#reader.validate(bytes, body, end);
   }
 

@@ -7,9 +7,9 @@
  */
 import type { Keyspace } from '../database/keyspace.ts';
 import type { KeyRef } from '../database/key-ref.ts';
+import { countVisibleFields } from '../database/visible-fields.ts';
 import type { Reply } from '../resp/reply.ts';
 import {
-  countVisible,
   findField,
   findVisible,
   hashKeyForWrite,
@@ -118,7 +118,7 @@ function hstrlen(call: Call): void {
 
 function hlen(call: Call): void {
   const hash = readHash(call);
-  if (hash !== REFUSED) call.reply.integer(countVisible(call.database.keyspace, hash));
+  if (hash !== REFUSED) call.reply.integer(countVisibleFields(call.database.keyspace, hash));
 }
 
 /** Which halves of each field a listing replies. */
@@ -130,7 +130,7 @@ function list(call: Call, halves: number): void {
   if (hash === REFUSED) return;
   const { reply } = call;
   const { keyspace } = call.database;
-  const count = countVisible(keyspace, hash);
+  const count = countVisibleFields(keyspace, hash);
   if (halves === (NAMES | VALUES)) reply.map(count);
   else reply.array(count);
   keyspace.containers.eachField(hash, (field) => {

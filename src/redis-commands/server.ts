@@ -100,7 +100,7 @@ export const SERVER_COMMANDS: readonly CommandSpec[] = [
       '1.0.0',
       'Returns a fingerprint of the data: equal on instances that have converged.',
       debugDigest,
-      ADMIN,
+      ['admin', 'noscript', 'stale'],
     ),
   ]),
   spec('LOLWUT', -1, '5.0.0', 'Displays the version.', ({ reply }) => reply.verbatim(`Redis ver. ${REDIS_VERSION}\n`), [

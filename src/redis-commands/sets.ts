@@ -104,6 +104,7 @@ function smove(call: Call): void {
     reply.integer(isMember(database.keyspace, database.keyspace.containers.set(source.record), args, 3) ? 1 : 0);
     return;
   }
+  database.writer.demandRoom(2, 2 * args.lengths[3]! + source.length + target.length);
   const isMoved = removeMember(call, source, args, 3);
   if (isMoved) database.writer.addMember(target, args.bytes, args.starts[3]!, args.lengths[3]!);
   reply.integer(isMoved ? 1 : 0);

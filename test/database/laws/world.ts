@@ -168,7 +168,9 @@ export class World {
     this.#isLazy = isLazy;
     for (let id = 1; id <= count; id++) {
       const database = this.#newDatabase(id, ++this.#generation);
-      this.replicas.push(new Replica(id, database, this.#watch(id, database), this.#newAcks(id, database, count), isLazy));
+      this.replicas.push(
+        new Replica(id, database, this.#watch(id, database), this.#newAcks(id, database, count), isLazy),
+      );
     }
   }
 
@@ -246,7 +248,7 @@ export class World {
   acknowledge(replica: Replica, from: Replica): void {
     const { vector, origins } = from.database;
     const read = readVersionVector(encodeVersionVector(vector, origins), 0, replica.database.origins);
-    replica.acks.note(from.id, { applied: read!.vector, durable: null });
+    replica.acks.note(from.id, { applied: read!.vector, durable: null, generations: null });
   }
 
   collect(replica: Replica): void {
@@ -352,7 +354,8 @@ export class World {
     const { keyspace } = replica.database;
     const wrong = auditKeyspace(keyspace);
     const { arisen } = keyspace.typeConflicts;
-    if (!this.#isLazy && arisen !== replica.typeConflicts) wrong.push(`${replica.typeConflicts} type conflicts, counted as ${arisen}`);
+    if (!this.#isLazy && arisen !== replica.typeConflicts)
+      wrong.push(`${replica.typeConflicts} type conflicts, counted as ${arisen}`);
     if (wrong.length > 0) throw new Error(`instance ${replica.id}: ${wrong.join(', ')}`);
   }
 
@@ -386,7 +389,7 @@ export class World {
 
 /** By what everybody has said; lost tails are a matter of replication (test/replication). */
 function stabilityOf({ acks }: Replica): Stability {
-  const stable = acks.stable();
+  const stable = acks.stability(new Map()).least;
   return {
     covers: (origin, seq) => stable.coversDot(origin, seq),
     isFinal: (_origin, reset) => stable.coversDot(reset.origin, reset.seq),
