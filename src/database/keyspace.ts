@@ -21,6 +21,7 @@ import {
 import type { OriginTable } from '../crdt/version-vector.ts';
 import { Arena, SEGMENT_MASK, SEGMENT_SHIFT } from '../memory/arena.ts';
 import { ByteMap, MAP_BYTES } from '../memory/byte-map.ts';
+import type { HashSeed } from '../memory/key-hash.ts';
 import { CONTAINER, mapOf } from './container-type.ts';
 import { Containers } from './containers.ts';
 import { Expiries } from './expiries.ts';
@@ -63,7 +64,7 @@ export class Keyspace {
   constructor(options: {
     readonly arena: Arena;
     readonly origins: OriginTable;
-    readonly seed: number;
+    readonly seed: HashSeed;
     readonly limits: DatabaseLimits;
   }) {
     const { arena, origins, seed } = options;

@@ -1,6 +1,7 @@
 /**
  * The stages of the keyspace (stages.ts): keys that wait for a FLUSHALL or for the join of a full sync, settled when they are looked up, and by the sweep.
  */
+import { uniformBelow } from '../base/uniform.ts';
 import { FLAG, type Context } from '../crdt/cell.ts';
 import type { JoinVectors } from './container-type.ts';
 import { isCellCovered, joinCell } from './join-cell.ts';
@@ -269,7 +270,7 @@ export class StagedKeys {
     }
     const total = maps.reduce((sum, map) => sum + ks.keyMaps.count(map), 0);
     if (total === 0) return 0;
-    let pick = Math.floor((nextUint32() / 2 ** 32) * total);
+    let pick = uniformBelow(total, nextUint32);
     for (const map of maps) {
       const count = ks.keyMaps.count(map);
       if (pick >= count) {
