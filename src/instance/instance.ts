@@ -58,6 +58,7 @@ export class Instance {
         onFatal,
         ...(options.isStopping === undefined ? {} : { isStopping: options.isStopping }),
         onPeerMessage: ({ channel, message, sharded }) => server?.pubsub.deliver(channel, message, sharded),
+        onWritable: (refusal) => server?.refuseWrites(refusal),
         onWritesReleased: () => server?.resumeHeld(),
       });
       server = new RedisServer({
