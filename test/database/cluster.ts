@@ -121,9 +121,10 @@ export class Node {
   /** Pulls a full sync from another node, in pieces of the given size. */
   fullSyncFrom(source: Node, pieceBytes = 333): void {
     const snapshot = source.database.beginSnapshot();
-    const merger = this.database.beginMerge();
-    for (let piece = snapshot.next(pieceBytes); piece !== null; piece = snapshot.next(pieceBytes)) merger.feed(piece);
-    while (!merger.step(5));
+    const incoming = this.database.beginIncoming();
+    for (let piece = snapshot.next(pieceBytes); piece !== null; piece = snapshot.next(pieceBytes)) incoming.feed(piece);
+    incoming.join();
+    while (this.database.settleStep(5));
   }
 }
 

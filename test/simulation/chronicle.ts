@@ -139,7 +139,7 @@ export class DatabaseWatcher {
       if (now < seq) throw new InvariantError(`${this.#name}: the version vector fell from ${origin}@${seq} to ${now}`);
     }
     for (const [origin, seq] of vector) this.#vector.set(origin, seq);
-    this.#merged = this.#database.writesHeld;
+    this.#merged = false;
   }
 
   /** A full sync begins that leaves no mark in the log. */
