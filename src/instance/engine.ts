@@ -43,6 +43,8 @@ export interface EngineOptions {
   readonly onFatal: (reason: string) => void;
   /** A client of another instance published. */
   readonly onPeerMessage?: (message: PeerMessage) => void;
+  /** Clients' writes are to be refused with this error; null: they may be taken again. */
+  readonly onWritable?: (refusal: string | null) => void;
   /** What differs from the defaults. */
   readonly replicationLimits?: Partial<ReplicationLimits>;
   /** Smaller ones suit the simulation, bytes. */
@@ -107,6 +109,7 @@ export class Engine {
         backlogBytesMax: config.backlogBytesMax,
         limits: storageLimitsOf(options),
         onFatal: (error) => options.onFatal(`the log cannot be written: ${error.message}`),
+        onRoom: (error) => noteRoom(options, error),
         onSlowSync: (ms) => options.log('info', `fsync is slow: ${Math.round(ms)} ms, replies may wait for it`),
       },
       recovery?.log ?? EMPTY_LOG,
@@ -449,6 +452,16 @@ export class Engine {
     if (!this.database.maySnapshot || (!this.#snapshotDue && !this.#snapshotter.wanted())) return;
     this.snapshot().catch((error: unknown) => this.#options.log('error', `snapshot failed: ${String(error)}`));
   }
+}
+
+function noteRoom({ log, onWritable }: EngineOptions, error: Error | null): void {
+  if (error === null) log('info', 'there is room for the log again: writes are taken');
+  else log('error', `no room for the log: ${error.message}; writes are refused until there is`);
+  onWritable?.(
+    error === null
+      ? null
+      : 'MISCONF no room on the disk for the log: writes are refused until there is. Free some space; nothing else is needed',
+  );
 }
 
 function logPersistence(config: InstanceConfig): LogPersistence {
