@@ -90,7 +90,16 @@ export class CellRecords {
     const bytes = this.arena.bytes[other >>> SEGMENT_SHIFT]!;
     const start = ((other & SEGMENT_MASK) << 3) + CELL_KEY_OFFSET;
     const room = this.word(other, CELL.valueLength);
-    return this.create(maps, map, this.word(other, CELL.hash), bytes, start, this.word(other, CELL.keyLength), room, flags);
+    return this.create(
+      maps,
+      map,
+      this.word(other, CELL.hash),
+      bytes,
+      start,
+      this.word(other, CELL.keyLength),
+      room,
+      flags,
+    );
   }
 
   /** Origin index of the record's own register. */

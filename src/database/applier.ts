@@ -121,7 +121,7 @@ export class Applier implements EffectHandler {
     const aheadMs = hlcToMs(hlc) - nowMs;
     if (aheadMs > clockAheadMsMax) throw new ClockAheadError(bytes[start + BATCH.instance]!, aheadMs);
     const neededBytes = 2 * (end - start) + limits.applyReserveBytes;
-    if (!arena.hasRoomFor(neededBytes)) throw new ArenaFullError(neededBytes);
+    if (!arena.reserve(neededBytes, end - start)) throw new ArenaFullError(neededBytes);
     this.#reader.validate(bytes, body, end);
   }
 

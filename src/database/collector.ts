@@ -79,7 +79,9 @@ export class Collector {
       }
       let cursor = 0;
       do {
-        cursor = type.maps.scan(mapOf(container), cursor, (entry) => this.#collectEntry(ref, type, container, entry, stability));
+        cursor = type.maps.scan(mapOf(container), cursor, (entry) =>
+          this.#collectEntry(ref, type, container, entry, stability),
+        );
       } while (cursor !== 0);
     });
     this.#settle(ref);

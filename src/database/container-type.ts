@@ -21,7 +21,16 @@ import type { Type } from './key-ref.ts';
 import type { Stability } from './stability.ts';
 
 /** Words of a container. */
-export const CONTAINER = { tag: 1, visible: 10, volatile: 11, residual: 12, moreDots: 13, origin: 14, keyHash: 15, expired: 18 } as const;
+export const CONTAINER = {
+  tag: 1,
+  visible: 10,
+  volatile: 11,
+  residual: 12,
+  moreDots: 13,
+  origin: 14,
+  keyHash: 15,
+  expired: 18,
+} as const;
 /** Float index of the summary's seq. */
 const SUMMARY_SEQ = 8;
 const CONTAINER_BYTES = 8 + MAP_BYTES + 40;

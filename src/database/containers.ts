@@ -13,6 +13,7 @@ import type { ByteMap } from '../memory/byte-map.ts';
 import { mapOf, type ContainerType } from './container-type.ts';
 import type { EffectFeatures } from './features.ts';
 import { Hashes } from './hashes.ts';
+import { TYPE, type Type } from './key-ref.ts';
 import type { Keyspace } from './keyspace.ts';
 import { Sets } from './sets.ts';
 import type { Stages } from './stages.ts';
@@ -27,6 +28,8 @@ export class Containers {
   readonly types: readonly ContainerType[];
   /** By tag. */
   readonly #byTag: (ContainerType | undefined)[] = [];
+  /** By tag: place in `types`. */
+  readonly #ranks: number[] = [];
   readonly #byRecordKind: (ContainerType | undefined)[] = [];
   readonly #seen = new Set<string>();
   readonly #arena: Arena;
@@ -51,7 +54,8 @@ export class Containers {
     this.hashes = new Hashes(parts.arena, keyspace, parts.fields);
     this.sets = new Sets(parts.arena, keyspace, parts.elements, parts.members);
     this.types = [this.hashes, this.sets];
-    for (const type of this.types) {
+    for (const [rank, type] of this.types.entries()) {
+      this.#ranks[type.tag] = rank;
       this.#byTag[type.tag] = type;
       this.#byRecordKind[type.recordKind] = type;
     }
@@ -133,6 +137,21 @@ export class Containers {
   visibleCount(type: ContainerType, container: number): number {
     const count = type.visibleCount(container);
     return type.isStaged(container) ? count + this.stages.guessVisible(container) : count;
+  }
+
+  /** The visible type of a record with attributes, containers alone; none: no container shows anything. */
+  visibleType(record: number): Type {
+    let best: Type = TYPE.none;
+    let bestRank = this.types.length;
+    for (let a = this.#word(record, CELL.attributes); a !== 0; a = this.#word(a, 0)) {
+      const type = this.typeOf(a);
+      if (type === undefined) continue;
+      const rank = this.#ranks[type.tag]!;
+      if (rank >= bestRank || this.visibleCount(type, a) === 0) continue;
+      best = type.type;
+      bestRank = rank;
+    }
+    return best;
   }
 
   /** Takes away what is empty, if nothing waits. */

@@ -28,6 +28,7 @@ import { Snapshot } from './snapshot.ts';
 import { SnapshotLoader } from './snapshot-loader.ts';
 import type { SnapshotHeader } from './snapshot-parser.ts';
 import type { Stability } from './stability.ts';
+import { isGone } from './visible-fields.ts';
 import { Writer } from './writer.ts';
 
 export interface DatabaseOptions {
@@ -49,6 +50,8 @@ export interface DatabaseOptions {
 
 /** A snapshot of the own, which recovery loads before anything else. */
 export interface SnapshotLoad {
+  /** What it contains; null before its beginning was fed. */
+  readonly vector: VersionVector | null;
   /** Keys loaded so far. */
   readonly keys: number;
   readonly complete: boolean;
@@ -125,7 +128,7 @@ export class Database {
   /** What is under the key that is the argument at `index`, for reading: an expired key is not there. `slot`: which reference to use (0..3). */
   lookup(args: Args, index: number, slot = 0): KeyRef {
     const ref = this.keyspace.locate(this.#refs[slot]!, args.bytes, args.starts[index]!, args.lengths[index]!);
-    if (ref.record !== 0 && this.keyspace.isExpired(ref.record)) {
+    if (ref.record !== 0 && isGone(this.keyspace, ref.record)) {
       ref.record = 0;
       ref.type = TYPE.none;
     }
@@ -135,7 +138,7 @@ export class Database {
   /** The same for writing: an expired key is removed first, and that is replicated. */
   lookupWrite(args: Args, index: number, slot = 0): KeyRef {
     const ref = this.keyspace.locate(this.#refs[slot]!, args.bytes, args.starts[index]!, args.lengths[index]!);
-    if (ref.record !== 0 && this.keyspace.isExpired(ref.record)) this.writer.remove(ref);
+    if (ref.record !== 0 && isGone(this.keyspace, ref.record)) this.writer.remove(ref);
     return ref;
   }
 
@@ -286,6 +289,9 @@ export class Database {
     return {
       get keys() {
         return loader.keys;
+      },
+      get vector() {
+        return loader.header?.vector ?? null;
       },
       get complete() {
         return loader.complete;

@@ -1,7 +1,8 @@
 /** What a digest takes of one cell, and how parts are combined. */
 import { createHash, type Hash } from 'node:crypto';
 import { SEGMENT_SHIFT } from '../memory/arena.ts';
-import { ValueRef, type Keyspace } from './keyspace.ts';
+import type { Keyspace } from './keyspace.ts';
+import { ValueRef } from './value-ref.ts';
 
 const value = new ValueRef();
 

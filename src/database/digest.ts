@@ -12,6 +12,7 @@ import { mapOf, type ContainerType } from './container-type.ts';
 import { exclusiveOr, nameOf, updateValue, visibleExpiry } from './digest-cell.ts';
 import { TYPE } from './key-ref.ts';
 import type { Keyspace } from './keyspace.ts';
+import { isGone } from './visible-fields.ts';
 
 /** A key whose container is too large to be walked in one step. */
 interface LargeKey {
@@ -47,7 +48,7 @@ export class DigestWalk {
       } else {
         this.#cursor = ks.keyMaps.scan(ks.keys, this.#cursor, (record) => {
           left--;
-          if (ks.typeOf(record) !== TYPE.none && !ks.isExpired(record)) this.#addKey(record);
+          if (ks.typeOf(record) !== TYPE.none && !isGone(ks, record)) this.#addKey(record);
         });
         this.#isWalked = this.#cursor === 0;
       }

@@ -9,7 +9,7 @@
  *
  * Invariant: a step does a bounded number of removals, however many are due at once.
  */
-import { SEGMENT_SHIFT } from '../memory/arena.ts';
+import { copyBytes, SEGMENT_SHIFT } from '../memory/arena.ts';
 import type { TimerWheel } from '../memory/timer-wheel.ts';
 import { mapOf } from './container-type.ts';
 import type { Database } from './database.ts';
@@ -30,6 +30,9 @@ export const EXPIRY_LIMITS: ExpiryLimits = {
   batchNameBytesMax: 64 * 1024,
 };
 
+/** Room for a usual name. */
+const NAME_BYTES = 256;
+
 export class Expirer {
   readonly #database: Database;
   readonly #limits: ExpiryLimits;
@@ -37,6 +40,8 @@ export class Expirer {
   /** The hash that `#ref` names the key of; 0: none. */
   #container = 0;
   #nameBytes = 0;
+  /** Name of the field being removed: used again and again, since millions may go. */
+  #field: Buffer = Buffer.alloc(NAME_BYTES);
 
   constructor(database: Database, limits: Partial<ExpiryLimits> = {}) {
     this.#database = database;
@@ -47,7 +52,8 @@ export class Expirer {
   step(mayExpireFor: (instance: number) => boolean): number {
     const { expiries, nowMs } = this.#database.keyspace;
     const { stepTimersMax, batchRemovalsMax } = this.#limits;
-    let done = 2 * stepTimersMax - expiries.settleFields(nowMs, stepTimersMax) - expiries.settleKeys(nowMs, stepTimersMax);
+    let done =
+      2 * stepTimersMax - expiries.settleFields(nowMs, stepTimersMax) - expiries.settleKeys(nowMs, stepTimersMax);
     this.#nameBytes = 0;
     this.#container = 0;
     const own = this.#database.self.instance;
@@ -85,15 +91,13 @@ export class Expirer {
     const { keyspace, writer } = this.#database;
     const record = keyspace.expiries.find(keyspace.cells.expiryOfTimer(timer), keyspace.keys);
     if (record === 0) return;
-    const ref = keyspace.refer(this.#ref, record);
-    this.#nameBytes += ref.length;
     this.#container = 0;
-    writer.remove(ref);
+    writer.remove(this.#refer(record));
   }
 
   #removeField(timer: number): void {
     const { keyspace, writer } = this.#database;
-    const { arena, cells, containers, expiries } = keyspace;
+    const { cells, containers, expiries } = keyspace;
     const expiry = cells.expiryOfTimer(timer);
     const container = cells.expiryContainer(expiry);
     const field = expiries.find(expiry, mapOf(container));
@@ -103,14 +107,26 @@ export class Expirer {
     if (container !== this.#container || ref.record === 0) {
       const record = expiries.findOwner(container, keyspace.keys);
       if (record === 0) return;
-      keyspace.refer(ref, record);
+      this.#refer(record);
       this.#container = container;
-      this.#nameBytes += ref.length;
     }
-    const start = containers.nameOffset(field);
-    const length = containers.nameLength(field);
-    const name = Buffer.from(arena.bytes[field >>> SEGMENT_SHIFT]!.subarray(start, start + length));
+    this.#field = this.#copyName(field, this.#field);
+    writer.removeField(ref, this.#field, 0, containers.nameLength(field));
+  }
+
+  #refer(record: number): KeyRef {
+    const { keyspace } = this.#database;
+    this.#nameBytes += keyspace.containers.nameLength(record);
+    return keyspace.refer(this.#ref, record);
+  }
+
+  /** Puts the name into the buffer, or into a larger one. */
+  #copyName(record: number, into: Buffer): Buffer {
+    const { arena, containers } = this.#database.keyspace;
+    const length = containers.nameLength(record);
     this.#nameBytes += length;
-    writer.removeField(ref, name, 0, length);
+    const buffer = length > into.length ? Buffer.allocUnsafeSlow(length) : into;
+    copyBytes(buffer, 0, arena.bytes[record >>> SEGMENT_SHIFT]!, containers.nameOffset(record), length);
+    return buffer;
   }
 }

@@ -59,4 +59,3 @@ export class Graveyard {
     cells.destroy(record);
   }
 }
-

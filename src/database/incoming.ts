@@ -60,7 +60,7 @@ export class Incoming {
     assert(!this.#isEnded, 'a full sync is fed until it is joined or abandoned');
     const { arena, limits } = this.#keyspace;
     const neededBytes = 2 * bytes.length + limits.applyReserveBytes;
-    if (!arena.hasRoomFor(neededBytes)) throw new ArenaFullError(neededBytes);
+    if (!arena.reserve(neededBytes, bytes.length)) throw new ArenaFullError(neededBytes);
     const isBegun = this.vector !== null;
     this.#loader.feed(bytes);
     if (!isBegun && this.#loader.header) this.#checkClock(this.#loader.header.hlc);

@@ -104,7 +104,13 @@ function addValues(
       if (!value.persists) cells.clearPersists(target, value.origin, value.seq);
       return;
     }
-    const write = { origin: value.origin, seq: value.seq, hlc: value.hlc, persists: value.persists, context: NO_CONTEXT };
+    const write = {
+      origin: value.origin,
+      seq: value.seq,
+      hlc: value.hlc,
+      persists: value.persists,
+      context: NO_CONTEXT,
+    };
     const bytes = arena.bytes[value.address >>> SEGMENT_SHIFT]!;
     target = cells.writeRegister(maps, map, target, write, bytes, value.byteOffset, value.length);
   });

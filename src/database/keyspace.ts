@@ -29,14 +29,9 @@ import type { DatabaseLimits } from './limits.ts';
 import { OwedCuts } from './owed-cuts.ts';
 import type { PreImages } from './pre-images.ts';
 import { Stages } from './stages.ts';
+import type { ValueRef } from './value-ref.ts';
 import { TypeConflicts } from './type-conflicts.ts';
-
-/** A visible value: bytes somewhere. Reused; read it before anything else is looked up. */
-export class ValueRef {
-  bytes: Uint8Array = new Uint8Array(0);
-  start = 0;
-  length = 0;
-}
+import { isGone } from './visible-fields.ts';
 
 export class Keyspace {
   readonly arena: Arena;
@@ -107,7 +102,7 @@ export class Keyspace {
   /** Whether a client sees the key. */
   holds(key: Uint8Array): boolean {
     const ref = this.locate(this.#heldRef, key, 0, key.length);
-    return ref.record !== 0 && ref.type !== TYPE.none && !this.isExpired(ref.record);
+    return ref.record !== 0 && ref.type !== TYPE.none && !isGone(this, ref.record);
   }
 
   readonly #heldRef = new KeyRef();
@@ -126,12 +121,13 @@ export class Keyspace {
   }
 
   typeOf(record: number): Type {
-    if (this.attributes(record) === 0) return this.cells.hasRegister(record) ? TYPE.string : TYPE.none;
-    const { containers } = this;
-    for (const type of containers.types) {
-      const container = containers.of(type, record);
-      if (container !== 0 && containers.visibleCount(type, container) > 0) return type.type;
+    const first = this.attributes(record);
+    if (first === 0) return this.cells.hasRegister(record) ? TYPE.string : TYPE.none;
+    if (this.cells.isLoneCounter(first)) {
+      return this.cells.counts(first) || this.cells.hasRegister(record) ? TYPE.string : TYPE.none;
     }
+    const type = this.containers.visibleType(record);
+    if (type !== TYPE.none) return type;
     return this.cells.hasRegister(record) || this.cells.hasCounter(record) ? TYPE.string : TYPE.none;
   }
 
@@ -160,7 +156,8 @@ export class Keyspace {
   }
 
   isExpired(record: number): boolean {
-    if (this.attributes(record) === 0) return false;
+    const first = this.attributes(record);
+    if (first === 0 || this.cells.isLoneCounter(first)) return false;
     const expiry = this.cells.expiry(record);
     return expiry >= 0 && expiry <= this.nowMs;
   }

@@ -17,8 +17,8 @@ export const DATABASE_LIMITS = {
   snapshotValueBytes: 256 * KIB,
   /** Buckets that a step of any walk passes at most, so that an empty table costs no more than a full one. */
   bucketsPerEntry: 8,
-  /** Address space that stays free when a batch is applied, beside twice the batch: for tables that grow. */
-  applyReserveBytes: 64 * MIB,
+  /** Address space that stays free when a batch is applied, beside twice the batch. */
+  applyReserveBytes: 4 * MIB,
   /** Address space of the arena. */
   arenaBytesMax: 16 * 1024 * MIB,
 } as const;

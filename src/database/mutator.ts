@@ -347,7 +347,8 @@ export class Mutator {
   }
 
   #touch(ref: KeyRef): void {
-    if (this.#watches.size !== 0) this.#watches.touch(ref);
+    if (this.#watches.size === 0) return;
+    this.#watches.touch(ref, ref.record !== 0 && this.#keyspace.isExpired(ref.record));
   }
 }
 

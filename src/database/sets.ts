@@ -75,8 +75,7 @@ export class Sets extends ContainerType {
     if (known) {
       const kept = elements.keepDots(
         target,
-        (origin, seq) =>
-          !vectors.other.coversDot(origin, seq) || (other !== 0 && elements.hasDot(other, origin, seq)),
+        (origin, seq) => !vectors.other.coversDot(origin, seq) || (other !== 0 && elements.hasDot(other, origin, seq)),
       );
       if (!kept) {
         this.maps.remove(mapOf(set), target);

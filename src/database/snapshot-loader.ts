@@ -35,7 +35,8 @@ export class SnapshotLoader extends SnapshotParser {
   protected override onHeader(_header: SnapshotHeader, features: readonly string[]): void {
     const { containers } = this.#keyspace;
     const unknown = features.find((feature) => !containers.knowsFeature(feature));
-    if (unknown !== undefined) throw new SnapshotFormatError(`it holds data of a kind this release does not know: ${unknown}`);
+    if (unknown !== undefined)
+      throw new SnapshotFormatError(`it holds data of a kind this release does not know: ${unknown}`);
     for (const feature of features) containers.noteFeature(feature);
   }
 

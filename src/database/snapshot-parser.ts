@@ -98,7 +98,8 @@ export abstract class SnapshotParser {
       this.#end = end;
       if (this.#header === null) this.#readHeader();
       else this.#readRecord();
-      if (this.at !== end) throw new SnapshotFormatError(`a record of ${end - start} bytes reads as ${this.at - start}`);
+      if (this.at !== end)
+        throw new SnapshotFormatError(`a record of ${end - start} bytes reads as ${this.at - start}`);
       at = end;
     }
     this.bytes = EMPTY;
@@ -152,7 +153,8 @@ export abstract class SnapshotParser {
     }
     const nameLength = this.varint();
     const name = this.skip(nameLength);
-    if (!this.onEntry(kind, key, keyLength, name, nameLength)) throw new SnapshotFormatError(`a record of kind ${kind}`);
+    if (!this.onEntry(kind, key, keyLength, name, nameLength))
+      throw new SnapshotFormatError(`a record of kind ${kind}`);
   }
 
   #vector(): VersionVector {

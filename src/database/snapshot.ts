@@ -17,7 +17,7 @@ import type { VersionVector } from '../crdt/version-vector.ts';
 import { copyBytes, SEGMENT_MASK, SEGMENT_SHIFT } from '../memory/arena.ts';
 import { mapOf, type ContainerType, type EntryWriter } from './container-type.ts';
 import { numberBytesMax, writeNumber } from './effects.ts';
-import { KeyRef } from './key-ref.ts';
+import type { KeyRef } from './key-ref.ts';
 import type { Keyspace } from './keyspace.ts';
 import type { PreImages } from './pre-images.ts';
 import { RECORD, SNAPSHOT_MAGIC } from './snapshot-format.ts';
@@ -49,7 +49,6 @@ export class Snapshot implements PreImages, EntryWriter {
   readonly bytesEstimate: number;
   readonly #keyspace: Keyspace;
   readonly #onEnd: (isComplete: boolean) => void;
-  readonly #ref = new KeyRef();
   /** The map as it was when the snapshot began; by now it may be the main of a stage. */
   readonly #keys: number;
   /** What goes before `#out`, in order. */

@@ -347,8 +347,7 @@ export class Stages {
       this.#keyspace.cells.linkAttribute(ref.record, other);
       return;
     }
-    const entries =
-      (container === 0 ? 0 : type.entryCount(container)) + (other === 0 ? 0 : type.entryCount(other));
+    const entries = (container === 0 ? 0 : type.entryCount(container)) + (other === 0 ? 0 : type.entryCount(other));
     if ((container !== 0 && type.isStaged(container)) || entries > this.#limits.smallContainerEntries) {
       this.#stageContainer(ref, type, container, other, { kind: 'join', vectors, keepsWhole });
       return;

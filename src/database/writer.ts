@@ -107,6 +107,14 @@ export class Writer {
     return this.#keyspace.limits.batchBytesMax - (log.offset - log.pendingStart);
   }
 
+  /**
+   * For commands of several effects: whether all of them will be taken. Throws before the first what otherwise one in the middle would. `bytes`: of
+   * keys, names and values, each where an effect says it.
+   */
+  demandRoom(effects: number, bytes: number): void {
+    this.#admit(effects * EFFECT_OVERHEAD + bytes);
+  }
+
   /** Ends the batch. Returns its seq; 0 when nothing was changed. */
   commit(): number {
     if (this.#owed.count > 0) this.#announceOwed();
@@ -445,7 +453,7 @@ export class Writer {
     if (this.#isAnnouncing) return;
     const { arena, limits } = this.#keyspace;
     if (bytes > this.roomLeft() - CONTEXT_RESERVE_BYTES) throw new BatchTooLargeError(bytes, limits.batchBytesMax);
-    if (!arena.hasRoomFor(2 * bytes + limits.applyReserveBytes)) throw new ArenaFullError(bytes);
+    if (!arena.reserve(2 * bytes + limits.applyReserveBytes, bytes)) throw new ArenaFullError(bytes);
   }
 
   /** Opens the batch if need be and writes the effect's code and key; `room`: bytes of what follows. */

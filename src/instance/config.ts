@@ -96,7 +96,7 @@ export interface InstanceStatus {
   readonly guid: string;
   readonly instanceId: number;
   readonly pid: number;
-  /** `loading` while the log is read; commands answer -LOADING. */
+  /** `loading` while the data is read: commands that Redis refuses then are answered -LOADING. */
   readonly state: 'loading' | 'ready';
   readonly replicationId: string;
   readonly offset: number;
@@ -104,4 +104,17 @@ export interface InstanceStatus {
   readonly usedMemoryBytes: number;
   readonly uptimeSeconds: number;
   readonly links: readonly LinkStatus[];
+  /** While `state` is loading. */
+  readonly loading?: LoadProgress | undefined;
+}
+
+/** How far an instance is that is loading its data. */
+export interface LoadProgress {
+  readonly phase: 'snapshot' | 'log';
+  readonly loadedBytes: number;
+  /** Of the files to be read. It may grow while they are. */
+  readonly totalBytes: number;
+  readonly keys: number;
+  /** Wall clock. */
+  readonly startedAtMs: number;
 }

@@ -3,25 +3,28 @@
  *
  *   open: recover -> new generation unless the log proves that nothing published is lost -> log -> replication
  *   run:  commands write into `database` and call `wake`; peers' batches arrive through replication; both end in the one log
- *   stop: links closed -> log flushed, clean marker
+ *   stop: links closed -> last snapshot where snapshots are all there is -> log flushed, clean marker
  *
  * The real process (main.ts) puts the RESP endpoint on top; the simulation runs exactly this on a simulated host.
  *
  * Invariant: nothing is published under a generation that is not on disk; a merge's MERGE frame is in the log before anything that came after it.
  */
-import { FRAME, readU32 } from '../crdt/frame.ts';
 import { Database } from '../database/database.ts';
-import { Expirer } from '../database/expirer.ts';
 import type { Host, Timer } from '../host/host.ts';
 import { Replication } from '../replication/replication.ts';
 import { REPLICATION_LIMITS, type ReplicationLimits } from '../replication/limits.ts';
 import { EMPTY_LOG, Log, type LogPersistence } from '../storage/log.ts';
 import { NO_PROMISE, type ManifestStore } from '../storage/manifest.ts';
-import { openManifest, recover, type DirectoryOptions, type Recovery, type SnapshotSink } from '../storage/recovery.ts';
+import { openManifest, type DirectoryOptions } from '../storage/data-directory.ts';
+import type { StorageLimits } from '../storage/limits.ts';
+import type { Recovery } from '../storage/recovery.ts';
+import { SnapshotSource } from '../storage/snapshot-source.ts';
+import { SnapshotAbandoned } from '../storage/snapshot-file.ts';
 import { Snapshotter } from '../storage/snapshotter.ts';
-import { liveSnapshots } from './live-snapshots.ts';
-import type { InstanceConfig, InstanceStatus, LinkStatus } from './config.ts';
+import type { InstanceConfig, InstanceStatus, LinkStatus, LoadProgress } from './config.ts';
+import { Housekeeping } from './housekeeping.ts';
 import * as limits from './limits.ts';
+import { loadDatabase, percent } from './load-database.ts';
 import type { Logger } from './logger.ts';
 import { createSpools } from './spools.ts';
 import { TypeConflictLog } from './type-conflict-log.ts';
@@ -46,6 +49,11 @@ export interface EngineOptions {
   readonly arenaSegmentBytes?: number;
   readonly logChunkBytes?: number;
   readonly logSegmentBytes?: number;
+  readonly storageLimits?: Partial<StorageLimits>;
+  /** While the data is loaded, in every turn. */
+  readonly onProgress?: (progress: LoadProgress) => void;
+  /** Looked at in every turn of the loading: once true, `open` rejects with LoadingStopped. */
+  readonly isStopping?: () => boolean;
 }
 
 export class Engine {
@@ -57,8 +65,10 @@ export class Engine {
   readonly #manifest: ManifestStore;
   /** null: nothing is persisted. */
   readonly #recovery: Recovery | null;
-  readonly #snapshotter: Snapshotter | null;
-  readonly #expirer: Expirer;
+  readonly #snapshotter: Snapshotter;
+  /** Snapshots for peers. */
+  readonly snapshots: SnapshotSource;
+  readonly #housekeeping: Housekeeping;
   readonly #typeConflictLog: TypeConflictLog;
   readonly #startedAtMs: number;
   /** When each peer's link was last seen streaming, by monotonic clock. */
@@ -66,7 +76,6 @@ export class Engine {
   #config: InstanceConfig;
   #timers: Timer[] = [];
   /** The next slice of removing what has expired, while more is due. */
-  #expirySlice: Timer | null = null;
   #snapshotDue = false;
   #stopped = false;
 
@@ -82,7 +91,7 @@ export class Engine {
       ...(options.logChunkBytes === undefined ? {} : { logChunkBytes: options.logChunkBytes }),
     });
     database.setTime(host.clock.nowMs());
-    const recovery = config.persistence.kind === 'disabled' ? null : await recoverInto(database, options);
+    const recovery = config.persistence.kind === 'disabled' ? null : await load(database, options);
     const manifest = recovery?.manifest ?? (await openManifest(directoryOf(options)));
     const log = await Log.open(
       {
@@ -96,7 +105,7 @@ export class Engine {
         persistence: logPersistence(config),
         manifest,
         backlogBytesMax: config.backlogBytesMax,
-        ...(options.logSegmentBytes === undefined ? {} : { segmentBytes: options.logSegmentBytes }),
+        limits: storageLimitsOf(options),
         onFatal: (error) => options.onFatal(`the log cannot be written: ${error.message}`),
         onSlowSync: (ms) => options.log('info', `fsync is slow: ${Math.round(ms)} ms, replies may wait for it`),
       },
@@ -123,10 +132,10 @@ export class Engine {
     this.database = database;
     this.log = log;
     database.writer.hasPeers = config.peers.length > 0;
-    this.#expirer = new Expirer(database);
     this.#startedAtMs = host.clock.monotonicMs();
     this.#typeConflictLog = this.#watchTypes();
-    this.#snapshotter = recovery === null ? null : this.#createSnapshotter();
+    this.#snapshotter = this.#createSnapshotter();
+    this.snapshots = this.#createSnapshotSource();
     this.replication = new Replication({
       guid: config.guid,
       secret: () => this.#config.replicationSecret,
@@ -135,20 +144,23 @@ export class Engine {
       network: host.network,
       database,
       log,
-      snapshots: liveSnapshots(database, log, host.clock),
-      spool: createSpools({ disk: host.disk, directory: config.dataDirectory, log, inMemory: recovery === null }),
-      events: {
-        onOwnLoss: () => this.#loseGeneration(),
-        onNewerGeneration: () => this.#loseGeneration(),
-        // The spool stays until a snapshot of our own makes it superfluous.
-        onMerged: () => {
-          this.#snapshotDue = true;
-        },
-        onPublish: (message) => options.onPeerMessage?.(message),
-        onFatal: options.onFatal,
-        onLog: options.log,
-      },
+      snapshots: this.snapshots,
+      spool: createSpools({
+        disk: host.disk,
+        directory: config.dataDirectory,
+        log,
+        inMemory: recovery === null,
+        limits: storageLimitsOf(options),
+      }),
+      events: this.#replicationEvents(),
       ...(options.replicationLimits === undefined ? {} : { limits: options.replicationLimits }),
+    });
+    this.#housekeeping = new Housekeeping({
+      clock: host.clock,
+      database,
+      log,
+      mayExpireFor: (instance) => this.#mayExpireFor(instance),
+      stability: () => this.replication.stability(),
     });
     this.#applyClockBound();
     log.onPublishable = () => this.replication.notePublishable();
@@ -158,10 +170,8 @@ export class Engine {
   start(): void {
     const { clock } = this.#host;
     this.replication.start(this.#config.peers);
-    this.#timers = [
-      clock.every(limits.EXPIRY_PERIOD_MS, () => this.#expire()),
-      clock.every(limits.HOUSEKEEPING_PERIOD_MS, () => this.#keepHouse()),
-    ];
+    this.#housekeeping.start();
+    this.#timers = [clock.every(limits.HOUSEKEEPING_PERIOD_MS, () => this.#keepHouse())];
   }
 
   get config(): InstanceConfig {
@@ -225,26 +235,73 @@ export class Engine {
     };
   }
 
-  /** Takes a snapshot now; resolves when it counts. Nothing happens where nothing is persisted. */
+  /** Takes a snapshot now; resolves when it counts. Nothing happens where nothing is persisted, or where none can be begun now. */
   async snapshot(): Promise<void> {
-    if (this.#snapshotter === null || (!this.#snapshotter.running && !this.database.maySnapshot)) return;
+    if (this.#recovery === null || this.#stopped) return;
+    if (!this.#snapshotter.running && !this.database.maySnapshot) return;
     this.#snapshotDue = false;
-    await this.#snapshotter.run();
+    // One that is given up when the instance stops is followed by the last one.
+    await this.#snapshotter.run().catch((error: unknown) => {
+      if (!(error instanceof SnapshotAbandoned)) throw error;
+    });
   }
 
-  /** Ends cleanly: the next start goes on with the same generation. */
+  /**
+   * Ends cleanly: every write that was acknowledged is on disk then, and under `aof` the next start goes on with the same generation. It takes as
+   * long as there is something to write, and says so.
+   */
   async stop(): Promise<void> {
     if (this.#stopped) return;
     this.#stopped = true;
     for (const timer of this.#timers) timer.cancel();
-    this.#expirySlice?.cancel();
+    this.#housekeeping.stop();
+    this.snapshots.close();
     this.replication.stop();
     this.database.commit();
-    if (this.#snapshotter !== null && this.#config.persistence.kind === 'snapshot') {
-      this.database.settle();
-      await this.#snapshotter.run();
+    const lines = this.#host.clock.every(limits.STOPPING_LINE_MS, () => this.#sayHowFar());
+    try {
+      await this.#settleAll();
+      await this.#snapshotter.finish(() => {});
+      await this.log.close();
+    } finally {
+      lines.cancel();
     }
-    await this.log.close();
+  }
+
+  /** A snapshot is of a settled state. */
+  async #settleAll(): Promise<void> {
+    const { clock } = this.#host;
+    while (!this.database.isSettled) {
+      const untilMs = clock.monotonicMs() + limits.SETTLE_SLICE_MS;
+      while (!this.database.isSettled && clock.monotonicMs() < untilMs) this.database.settleStep(limits.SETTLE_STEP);
+      this.log.wake();
+      await new Promise<void>((resolve) => clock.soon(resolve));
+    }
+  }
+
+  #sayHowFar(): void {
+    const { progress } = this.#snapshotter;
+    const what =
+      progress === null
+        ? `log, ${this.log.unwrittenBytes} bytes to write`
+        : `snapshot, ${progress.writtenBytes} bytes written, about ${percent(progress.writtenBytes, progress.estimatedBytes)}`;
+    this.#options.log('info', `stopping: ${what}`);
+  }
+
+  #replicationEvents() {
+    const { onPeerMessage, onFatal, log } = this.#options;
+    return {
+      onOwnLoss: () => this.#renewGeneration(this.database.self.generation),
+      onNewerGeneration: (generation: number) => this.#renewGeneration(generation),
+      // The spool stays until a snapshot of our own makes it superfluous.
+      onMerged: () => {
+        this.#snapshotDue = true;
+        this.#housekeeping.settleSoon();
+      },
+      onPublish: (message: PeerMessage) => onPeerMessage?.(message),
+      onFatal,
+      onLog: log,
+    };
   }
 
   // ---------------------------------------------------------------- generations
@@ -273,11 +330,21 @@ export class Engine {
     this.#startGeneration(next);
   }
 
-  /** A peer has more of our current generation than we do, or knows a newer one: we were restored from an old copy. */
-  #loseGeneration(): void {
-    const next = this.#nextGeneration(this.database.self.generation);
+  /**
+   * An older state of this instance was put back, and a peer tells: it has more of the present generation than is here, or knows a later one, `known`.
+   * The next generation is later than all of these. What is lost of theirs comes back from the peers, like that of any retired generation; and nothing
+   * of the new one is published before the manifest knows it, since there may be no log file that would.
+   */
+  #renewGeneration(known: number): void {
+    const before = this.database.self.generation;
+    const next = this.#nextGeneration(known);
+    const release = this.log.holdPublishing();
     this.#startGeneration(next);
-    this.#manifest.update({ generation: next }).catch((error: unknown) => {
+    this.#options.log(
+      'info',
+      `new generation ${next} after ${before}: peers know more, of generation ${known}; older files were put back`,
+    );
+    this.#manifest.update({ generation: next }).then(release, (error: unknown) => {
       this.#options.onFatal(`the manifest cannot be written: ${String(error)}`);
     });
   }
@@ -337,31 +404,29 @@ export class Engine {
       directory: config.dataDirectory,
       log: this.log,
       manifest: this.#manifest,
-      policy: persistence.kind === 'snapshot' ? persistence : { kind: 'aof' },
+      policy: persistence.kind === 'aof' ? { kind: 'aof' } : persistence,
+      recovered: this.#recovery?.snapshot ?? null,
       vector: () => this.database.vector,
+      maySnapshot: () => this.database.maySnapshot,
       beginSnapshot: () => this.database.beginSnapshot(),
+      limits: storageLimitsOf(this.#options),
+    });
+  }
+
+  #createSnapshotSource(): SnapshotSource {
+    const { host, config } = this.#options;
+    return new SnapshotSource({
+      disk: host.disk,
+      clock: host.clock,
+      directory: config.dataDirectory,
+      log: this.log,
+      snapshotter: this.#snapshotter,
+      maySnapshot: () => this.database.maySnapshot,
+      limits: storageLimitsOf(this.#options),
     });
   }
 
   /** Removes what has expired: every period, and from then on in slices, one per turn, until nothing more is due. */
-  #expire(): void {
-    this.#expirySlice?.cancel();
-    this.#expirySlice = null;
-    const { database } = this;
-    if (database.writer.isOpen) return;
-    const { clock } = this.#host;
-    this.enterTurn();
-    const { keyspace } = database;
-    keyspace.keyMaps.continueResize(keyspace.keys, limits.RESIZE_BUCKETS);
-    const until = clock.monotonicMs() + limits.EXPIRY_SLICE_MS;
-    const mayExpireFor = (instance: number): boolean => this.#mayExpireFor(instance);
-    let more: boolean;
-    do more = this.#expirer.step(mayExpireFor) > 0;
-    while (more && clock.monotonicMs() < until);
-    if (database.log.end !== this.log.writtenPosition) this.log.wake();
-    if (more) this.#expirySlice = clock.after(limits.EXPIRY_PAUSE_MS, () => this.#expire());
-  }
-
   /** The owner itself, or the smallest connected instance once the owner has been gone for long. */
   #mayExpireFor(owner: number): boolean {
     const self = this.#config.instanceId;
@@ -379,12 +444,8 @@ export class Engine {
     const now = this.#host.clock.monotonicMs();
     for (const link of this.links()) if (link.state === 'streaming') this.#streamedAtMs.set(link.from, now);
     this.enterTurn();
-    while (this.database.settleStep(limits.COLLECT_KEYS));
-    this.database.collectStep(this.replication.stability(), limits.COLLECT_KEYS);
     this.#typeConflictLog.endPeriod();
-    const snapshotter = this.#snapshotter;
-    if (snapshotter === null || !this.database.maySnapshot) return;
-    if (!this.#snapshotDue && !snapshotter.wanted()) return;
+    if (!this.database.maySnapshot || (!this.#snapshotDue && !this.#snapshotter.wanted())) return;
     this.snapshot().catch((error: unknown) => this.#options.log('error', `snapshot failed: ${String(error)}`));
   }
 }
@@ -401,22 +462,18 @@ const directoryOf = ({ host, config }: EngineOptions): DirectoryOptions => ({
   instanceId: config.instanceId,
 });
 
-async function recoverInto(database: Database, options: EngineOptions): Promise<Recovery> {
-  const join = (): SnapshotSink => {
-    const incoming = database.beginIncoming(Infinity);
-    return { feed: (bytes) => incoming.feed(bytes), finish: () => incoming.join() };
-  };
-  return recover({
+const storageLimitsOf = (options: EngineOptions): Partial<StorageLimits> => ({
+  ...options.storageLimits,
+  ...(options.logSegmentBytes === undefined ? {} : { segmentBytes: options.logSegmentBytes }),
+});
+
+const load = (database: Database, options: EngineOptions): Promise<Recovery> =>
+  loadDatabase(database, {
     ...directoryOf(options),
     bootId: options.host.bootId,
-    origins: database.origins,
-    target: {
-      onSnapshot: () => database.loadSnapshot(),
-      onMerge: join,
-      onFrame: (bytes, start, end) => {
-        if (bytes[start + 4] === FRAME.generation) database.resumeGeneration(readU32(bytes, start + 5));
-        else database.replayBatch(bytes, start, end);
-      },
-    },
+    clock: options.host.clock,
+    limits: storageLimitsOf(options),
+    log: options.log,
+    onProgress: options.onProgress,
+    ...(options.isStopping === undefined ? {} : { isStopping: options.isStopping }),
   });
-}

@@ -16,7 +16,7 @@ import { RequestParser } from '../resp/parser.ts';
 import { CLIENTS_MAX } from '../server/limits.ts';
 import type { InstancePort } from '../server/ports.ts';
 import { RedisServer } from '../server/redis-server.ts';
-import { framesOf } from '../storage/segment-scan.ts';
+import { framesOf } from '../storage/log-frames.ts';
 import * as limits from './limits.ts';
 
 /** Takes `WARM_UP_MS`, or less on a machine that is through before. Returns what the rehearsal has left, for whoever wants to look at it. */
@@ -82,7 +82,6 @@ class RehearsalEndpoint {
         appendonly: 'no',
         appendfsync: 'no',
         save: '',
-        maxmemory: () => 0,
         maxclients: CLIENTS_MAX,
       },
     });

@@ -41,8 +41,8 @@ const NONE = -1;
 export class TimerWheel {
   readonly #arena: Arena;
   readonly #shelves: number;
-  /** The sentinels, one unit each. */
-  readonly #lists: number;
+  /** The sentinels, one unit each; 0: nothing was ever added, and nothing is paid for. */
+  #lists = 0;
   /** Slots that may hold timers, a bit each: two words per level. A bit without timers is cleared when met. */
   readonly #used = new Int32Array(2 * LEVELS);
   #clockMs = 0;
@@ -52,9 +52,6 @@ export class TimerWheel {
   constructor(arena: Arena, options: { readonly shelves: number }) {
     this.#arena = arena;
     this.#shelves = options.shelves;
-    const count = SHELVES + options.shelves;
-    this.#lists = arena.allocate(8 * count);
-    for (let i = 0; i < count; i++) this.#link(this.#lists + i, this.#lists + i);
   }
 
   /** Sets the clock of a wheel that has never been advanced, lest everything have a long way down from the year 1970. */
@@ -64,6 +61,7 @@ export class TimerWheel {
 
   /** Links a timer whose time is set, in whole ms: fractions count as the next one. */
   add(timer: number): void {
+    if (this.#lists === 0) this.#createLists();
     const atMs = this.timeOf(timer);
     if (atMs >= TIME_END) this.#append(NEVER, timer);
     // Not "<=": what is no time at all is due too, or nobody would look at it ever again.
@@ -154,6 +152,10 @@ export class TimerWheel {
 
   /** What was due may not be any more: whoever takes it has to look. */
   #turnBack(target: number): void {
+    if (this.#lists === 0) {
+      this.#clockMs = target;
+      return;
+    }
     for (let shelf = 0; shelf < this.#shelves; shelf++) this.#join(SHELVES + shelf, DUE);
     const level = highestLevel(this.#clockMs, target);
     const slot = level * DIGITS + digitAt(this.#clockMs, level);
@@ -200,7 +202,14 @@ export class TimerWheel {
 
   // ---------------------------------------------------------------- lists
 
+  #createLists(): void {
+    const count = SHELVES + this.#shelves;
+    this.#lists = this.#arena.allocate(8 * count);
+    for (let i = 0; i < count; i++) this.#link(this.#lists + i, this.#lists + i);
+  }
+
   #first(list: number): number {
+    if (this.#lists === 0) return 0;
     const sentinel = this.#lists + list;
     const first = nextOf(this.#arena, sentinel);
     return first === sentinel ? 0 : first;

@@ -2,7 +2,7 @@
  * Commands that are not for applications: the node daemon's control channel and the door for peers. See src/instance/config.ts.
  */
 import { USER } from './session.ts';
-import { NO_KEYS, type Call, type CommandSpec } from './spec.ts';
+import { NO_KEYS, type Call, type CommandFlag, type CommandSpec } from './spec.ts';
 
 function forUser(user: string, name: string, run: (call: Call) => void): (call: Call) => void {
   return (call) => {
@@ -55,19 +55,25 @@ function resync(call: Call): void {
   changeSync(call, 'FULL', ({ from, more }) => call.server.control.resync({ from, full: more }));
 }
 
-const spec = (name: string, arity: number, user: string, run: (call: Call) => void): CommandSpec => ({
+const spec = (
+  name: string,
+  arity: number,
+  user: string,
+  run: (call: Call) => void,
+  flags: readonly CommandFlag[] = [],
+): CommandSpec => ({
   name,
   summary: 'Internal.',
   group: 'server',
   since: '7.0.0',
   arity,
-  flags: ['admin', 'noscript', 'no_multi', 'loading', 'stale', 'hidden', 'skip_slowlog'],
+  flags: ['admin', 'noscript', 'no_multi', 'stale', 'hidden', 'skip_slowlog', ...flags],
   keys: NO_KEYS,
   run: forUser(user, name, run),
 });
 
 export const CONTROL_COMMANDS: readonly CommandSpec[] = [
-  spec('CRDT.STATUS', 1, USER.control, ({ reply, server }) => reply.text(server.control.status())),
+  spec('CRDT.STATUS', 1, USER.control, ({ reply, server }) => reply.text(server.control.status()), ['loading']),
   spec('CRDT.PAUSE', -1, USER.control, pause),
   spec('CRDT.RESUME', -1, USER.control, resume),
   spec('CRDT.RESYNC', -1, USER.control, resync),
@@ -76,6 +82,6 @@ export const CONTROL_COMMANDS: readonly CommandSpec[] = [
     if (problem === null) reply.ok();
     else reply.error(`ERR ${problem}`);
   }),
-  spec('CRDT.SHUTDOWN', 1, USER.control, ({ server }) => server.control.shutdown()),
+  spec('CRDT.SHUTDOWN', 1, USER.control, ({ server }) => server.control.shutdown(), ['loading']),
   spec('CRDT.SYNC', 2, USER.replication, ({ args, server, session }) => server.takeOver(session, args.string(1))),
 ];

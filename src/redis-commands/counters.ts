@@ -4,9 +4,16 @@
  * They write increments, never values, so concurrent ones add up. The base of a counter is the string's register, as set by SET;
  * what is visible is their sum, exact for integers over the whole int64 and for decimals of any size.
  */
-import { addExact, fitsInt64, formatExact, readInteger, type ExactNumber } from '../crdt/exact-number.ts';
+import {
+  addExact,
+  fitsInt64,
+  formatExact,
+  isBeyondLongDouble,
+  readInteger,
+  type ExactNumber,
+} from '../crdt/exact-number.ts';
 import { TYPE, type KeyRef } from '../database/key-ref.ts';
-import { isInfinite, isTooLarge, parseDecimal, parseExactInteger, replyExact } from './parse-number.ts';
+import { isInfinite, parseDecimal, parseExactInteger, replyExact } from './parse-number.ts';
 import { ONE_KEY, type Call, type CommandSpec } from './spec.ts';
 import { isStringOrReply, readValue } from './string-access.ts';
 import { NOT_A_FLOAT, NOT_AN_INTEGER, WOULD_BE_INFINITE } from './texts.ts';
@@ -19,6 +26,13 @@ function addInteger(call: Call, change: ExactNumber): void {
   const { database, reply } = call;
   const key = database.lookupWrite(call.args, 1);
   if (!isStringOrReply(call, key)) return;
+  const lone = key.type === TYPE.string ? database.keyspace.cells.loneCount(key.record) : NaN;
+  const sum = typeof change === 'number' ? lone + change : NaN;
+  if (Number.isSafeInteger(sum)) {
+    database.writer.add(key, change);
+    reply.integer(sum);
+    return;
+  }
   const current = key.type === TYPE.none ? 0 : readCount(call, key);
   if (current === null) {
     reply.error(NOT_AN_INTEGER);
@@ -65,7 +79,7 @@ function incrbyfloat(call: Call): void {
     reply.error(NOT_A_FLOAT);
     return;
   }
-  if (current === Infinity || change === Infinity || isTooLarge(addExact(current, change))) {
+  if (current === Infinity || change === Infinity || isBeyondLongDouble(addExact(current, change))) {
     reply.error(WOULD_BE_INFINITE);
     return;
   }

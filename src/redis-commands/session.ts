@@ -75,8 +75,10 @@ export interface Session extends Watcher {
   cancelBlock(how: 'timeout' | 'error'): void;
   /** Back to the state after connecting (RESET). */
   reset(): void;
-  /** Bytes pushed to this client outside of a command's reply. */
+  /** A message that is no reply. While a command of this client runs it waits: it follows the command's reply, and stands never inside one. */
   send(write: (reply: Reply) => void): void;
+  /** A reply that CLIENT REPLY does not silence: what a subscription is answered with. */
+  confirm(write: (reply: Reply) => void): void;
 }
 
 export interface SlowEntry {

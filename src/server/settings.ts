@@ -16,7 +16,6 @@ export interface FixedSettings {
   readonly appendonly: 'yes' | 'no';
   readonly appendfsync: 'always' | 'everysec' | 'no';
   readonly save: string;
-  readonly maxmemory: () => number;
   readonly maxclients: number;
 }
 
@@ -26,10 +25,13 @@ const IMMUTABLE = "can't set immutable config: it belongs to the database; see c
 export class Settings implements SettingsPort {
   readonly #fixed: FixedSettings;
   readonly #slowlog: SlowLog;
+  readonly #memoryBytesMax: () => number;
   readonly #knobs = new Map(Object.entries(KNOBS).map(([name, { preset }]) => [name, preset]));
 
-  constructor(fixed: FixedSettings, slowlog: SlowLog) {
+  /** `memoryBytesMax`: of the database as it is now. */
+  constructor(fixed: FixedSettings, slowlog: SlowLog, memoryBytesMax: () => number) {
     this.#fixed = fixed;
+    this.#memoryBytesMax = memoryBytesMax;
     this.#slowlog = slowlog;
   }
 
@@ -73,9 +75,8 @@ export class Settings implements SettingsPort {
   }
 
   *#all(): IterableIterator<readonly [name: string, value: string]> {
-    const { maxmemory, ...fixed } = this.#fixed;
-    for (const [name, value] of Object.entries(fixed)) yield [name, String(value)];
-    yield ['maxmemory', String(maxmemory())];
+    for (const [name, value] of Object.entries(this.#fixed)) yield [name, String(value)];
+    yield ['maxmemory', String(this.#memoryBytesMax())];
     yield ['maxmemory-policy', 'noeviction'];
     yield ['databases', '1'];
     yield ['cluster-enabled', 'no'];

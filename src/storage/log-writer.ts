@@ -18,7 +18,7 @@ import { VersionVector } from '../crdt/version-vector.ts';
 import type { Clock, Disk, DiskFile, Timer } from '../host/host.ts';
 import type { AppendBuffer } from '../memory/append-buffer.ts';
 import { TEMPORARY_SUFFIX } from './file-names.ts';
-import { SLOW_SYNC_MS, SYNC_PERIOD_MS } from './limits.ts';
+import type { StorageLimits } from './limits.ts';
 import type { SegmentSet } from './segment-set.ts';
 
 export interface SegmentToBegin {
@@ -34,6 +34,7 @@ export interface LogWriterOptions {
   readonly buffer: AppendBuffer;
   readonly segments: SegmentSet;
   readonly fsync: 'every-sec' | 'always';
+  readonly limits: StorageLimits;
   /** All of the buffer before it is on disk. */
   readonly position: number;
   /** The version vector at the last sealed position: read when a round has written everything sealed. */
@@ -72,7 +73,7 @@ export class LogWriter {
     this.#writtenPosition = options.position;
     this.#durablePosition = options.position;
     this.#roundPosition = options.position;
-    this.#syncTimer = options.clock.every(SYNC_PERIOD_MS, () => this.#onSyncTimer());
+    this.#syncTimer = options.clock.every(options.limits.syncPeriodMs, () => this.#onSyncTimer());
   }
 
   get busy(): boolean {
@@ -217,7 +218,7 @@ export class LogWriter {
 
   #checkSlowSync(): void {
     const ms = this.#options.clock.monotonicMs() - this.#syncStartMs;
-    if (ms < SLOW_SYNC_MS || this.#slowSyncSaid) return;
+    if (ms < this.#options.limits.slowSyncMs || this.#slowSyncSaid) return;
     this.#slowSyncSaid = true;
     this.#options.onSlowSync(ms);
   }

@@ -1,6 +1,6 @@
 import { describe, expect, it } from '@jest/globals';
 import { FRAME } from '../../src/crdt/frame.ts';
-import { framesOf } from '../../src/storage/segment-scan.ts';
+import { framesOf } from '../../src/storage/log-frames.ts';
 import { ManualClock, readAll, ToyInstance, turns } from './fixture.ts';
 import { MemoryDisk } from './memory-disk.ts';
 

@@ -74,7 +74,9 @@ function auditHash(keyspace: Keyspace, record: number, name: string): string[] {
     wrong.push(`${name} has ${visible} visible fields, counted as ${containers.fieldCount(hash)}`);
   }
   if (residual !== containers.hashes.word(hash, CONTAINER.residual)) {
-    wrong.push(`${name} has ${residual} residual fields, counted as ${containers.hashes.word(hash, CONTAINER.residual)}`);
+    wrong.push(
+      `${name} has ${residual} residual fields, counted as ${containers.hashes.word(hash, CONTAINER.residual)}`,
+    );
   }
   if (volatile !== containers.volatileCount(hash)) {
     wrong.push(`${name} has ${volatile} volatile fields, counted as ${containers.volatileCount(hash)}`);

@@ -63,7 +63,12 @@ export class SnapshotLines extends SnapshotParser {
   protected override onEntry(kind: number, key: number, keyLength: number, name: number, nameLength: number): boolean {
     const [keyName, entryName] = [this.#text(key, keyLength), this.#text(name, nameLength)];
     if (kind === RECORD.field) this.#add(`${keyName}.${entryName}`);
-    else this.lines.push(`${keyName}{${entryName}}: ${this.#list(() => this.#dot()).sort().join(' ')}`);
+    else
+      this.lines.push(
+        `${keyName}{${entryName}}: ${this.#list(() => this.#dot())
+          .sort()
+          .join(' ')}`,
+      );
     return true;
   }
 

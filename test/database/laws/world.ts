@@ -168,7 +168,9 @@ export class World {
     this.#isLazy = isLazy;
     for (let id = 1; id <= count; id++) {
       const database = this.#newDatabase(id, ++this.#generation);
-      this.replicas.push(new Replica(id, database, this.#watch(id, database), this.#newAcks(id, database, count), isLazy));
+      this.replicas.push(
+        new Replica(id, database, this.#watch(id, database), this.#newAcks(id, database, count), isLazy),
+      );
     }
   }
 
@@ -352,7 +354,8 @@ export class World {
     const { keyspace } = replica.database;
     const wrong = auditKeyspace(keyspace);
     const { arisen } = keyspace.typeConflicts;
-    if (!this.#isLazy && arisen !== replica.typeConflicts) wrong.push(`${replica.typeConflicts} type conflicts, counted as ${arisen}`);
+    if (!this.#isLazy && arisen !== replica.typeConflicts)
+      wrong.push(`${replica.typeConflicts} type conflicts, counted as ${arisen}`);
     if (wrong.length > 0) throw new Error(`instance ${replica.id}: ${wrong.join(', ')}`);
   }
 
