@@ -21,11 +21,14 @@ export type Applied = 'applied' | 'covered' | 'early';
 
 /** The batch's clock is too far ahead of the wall clock here. */
 export class ClockAheadError extends Error {
+  /** Whose clock; 0: a snapshot's source. */
+  readonly instance: number;
   readonly aheadMs: number;
 
   constructor(instance: number, aheadMs: number) {
     super(`the clock of instance ${instance} is ${aheadMs} ms ahead of the one here`);
     this.name = 'ClockAheadError';
+    this.instance = instance;
     this.aheadMs = aheadMs;
   }
 }

@@ -11,6 +11,7 @@ import type { Elements } from '../crdt/element.ts';
 import { SEGMENT_MASK, SEGMENT_SHIFT, type Arena } from '../memory/arena.ts';
 import type { ByteMap } from '../memory/byte-map.ts';
 import { mapOf, type ContainerType } from './container-type.ts';
+import type { EffectFeatures } from './features.ts';
 import { Hashes } from './hashes.ts';
 import { TYPE, type Type } from './key-ref.ts';
 import type { Keyspace } from './keyspace.ts';
@@ -81,6 +82,11 @@ export class Containers {
   /** All features of this release. */
   get knownFeatures(): readonly string[] {
     return [STRINGS, ...this.types.map((type) => type.name)];
+  }
+
+  /** By the kinds of effects that need them. */
+  get effectFeatures(): EffectFeatures {
+    return { cell: STRINGS, field: this.hashes.name, member: this.sets.name };
   }
 
   knowsFeature(name: string): boolean {

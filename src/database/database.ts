@@ -17,6 +17,7 @@ import type { Args } from '../resp/args.ts';
 import { Applier, type Applied, type ApplyOptions } from './applier.ts';
 import { Collector } from './collector.ts';
 import { DigestWalk } from './digest.ts';
+import { featuresOfBatch } from './features.ts';
 import { Incoming } from './incoming.ts';
 import { KeyRef, TYPE } from './key-ref.ts';
 import { Keyspace } from './keyspace.ts';
@@ -49,6 +50,8 @@ export interface DatabaseOptions {
 
 /** A snapshot of the own, which recovery loads before anything else. */
 export interface SnapshotLoad {
+  /** What it contains; null before its beginning was fed. */
+  readonly vector: VersionVector | null;
   /** Keys loaded so far. */
   readonly keys: number;
   readonly complete: boolean;
@@ -205,6 +208,16 @@ export class Database {
     return this.keyspace.containers.knownFeatures;
   }
 
+  /** What the data is made of, or was since the start: a snapshot of it needs no other features. */
+  get features(): readonly string[] {
+    return this.keyspace.containers.features;
+  }
+
+  /** The features that the effects of a whole BATCH frame need. */
+  needsOf(bytes: Uint8Array, start: number, end: number): ReadonlySet<string> {
+    return featuresOfBatch(bytes, { start, end }, this.origins, this.keyspace.containers.effectFeatures);
+  }
+
   /**
    * Applies a whole BATCH frame of any origin and appends the same bytes to the log. covered: had it already; early: something it depends on is
    * missing. Throws MalformedBatchError, UnsupportedBatchError, ClockAheadError, ArenaFullError; then nothing has changed, and the same batch may be tried
@@ -276,6 +289,9 @@ export class Database {
     return {
       get keys() {
         return loader.keys;
+      },
+      get vector() {
+        return loader.header?.vector ?? null;
       },
       get complete() {
         return loader.complete;

@@ -121,7 +121,11 @@ export class Keyspace {
   }
 
   typeOf(record: number): Type {
-    if (this.attributes(record) === 0) return this.cells.hasRegister(record) ? TYPE.string : TYPE.none;
+    const first = this.attributes(record);
+    if (first === 0) return this.cells.hasRegister(record) ? TYPE.string : TYPE.none;
+    if (this.cells.isLoneCounter(first)) {
+      return this.cells.counts(first) || this.cells.hasRegister(record) ? TYPE.string : TYPE.none;
+    }
     const type = this.containers.visibleType(record);
     if (type !== TYPE.none) return type;
     return this.cells.hasRegister(record) || this.cells.hasCounter(record) ? TYPE.string : TYPE.none;
@@ -152,7 +156,8 @@ export class Keyspace {
   }
 
   isExpired(record: number): boolean {
-    if (this.attributes(record) === 0) return false;
+    const first = this.attributes(record);
+    if (first === 0 || this.cells.isLoneCounter(first)) return false;
     const expiry = this.cells.expiry(record);
     return expiry >= 0 && expiry <= this.nowMs;
   }

@@ -10,10 +10,9 @@
  * Invariant: nothing is published under a generation that is not on disk; a merge's MERGE frame is in the log before anything that came after it.
  */
 import { Database } from '../database/database.ts';
-import { Expirer } from '../database/expirer.ts';
 import type { Host, Timer } from '../host/host.ts';
 import { Replication } from '../replication/replication.ts';
-import type { ReplicationLimits } from '../replication/limits.ts';
+import { REPLICATION_LIMITS, type ReplicationLimits } from '../replication/limits.ts';
 import { EMPTY_LOG, Log, type LogPersistence } from '../storage/log.ts';
 import { NO_PROMISE, type ManifestStore } from '../storage/manifest.ts';
 import { openManifest, type DirectoryOptions } from '../storage/data-directory.ts';
@@ -23,6 +22,7 @@ import { SnapshotSource } from '../storage/snapshot-source.ts';
 import { SnapshotAbandoned } from '../storage/snapshot-file.ts';
 import { Snapshotter } from '../storage/snapshotter.ts';
 import type { InstanceConfig, InstanceStatus, LinkStatus, LoadProgress } from './config.ts';
+import { Housekeeping } from './housekeeping.ts';
 import * as limits from './limits.ts';
 import { loadDatabase, percent } from './load-database.ts';
 import type { Logger } from './logger.ts';
@@ -43,7 +43,8 @@ export interface EngineOptions {
   readonly onFatal: (reason: string) => void;
   /** A client of another instance published. */
   readonly onPeerMessage?: (message: PeerMessage) => void;
-  readonly replicationLimits?: ReplicationLimits;
+  /** What differs from the defaults. */
+  readonly replicationLimits?: Partial<ReplicationLimits>;
   /** Smaller ones suit the simulation, bytes. */
   readonly arenaSegmentBytes?: number;
   readonly logChunkBytes?: number;
@@ -67,7 +68,7 @@ export class Engine {
   readonly #snapshotter: Snapshotter;
   /** Snapshots for peers. */
   readonly snapshots: SnapshotSource;
-  readonly #expirer: Expirer;
+  readonly #housekeeping: Housekeeping;
   readonly #typeConflictLog: TypeConflictLog;
   readonly #startedAtMs: number;
   /** When each peer's link was last seen streaming, by monotonic clock. */
@@ -75,7 +76,6 @@ export class Engine {
   #config: InstanceConfig;
   #timers: Timer[] = [];
   /** The next slice of removing what has expired, while more is due. */
-  #expirySlice: Timer | null = null;
   #snapshotDue = false;
   #stopped = false;
 
@@ -132,7 +132,6 @@ export class Engine {
     this.database = database;
     this.log = log;
     database.writer.hasPeers = config.peers.length > 0;
-    this.#expirer = new Expirer(database);
     this.#startedAtMs = host.clock.monotonicMs();
     this.#typeConflictLog = this.#watchTypes();
     this.#snapshotter = this.#createSnapshotter();
@@ -145,6 +144,7 @@ export class Engine {
       network: host.network,
       database,
       log,
+      snapshots: this.snapshots,
       spool: createSpools({
         disk: host.disk,
         directory: config.dataDirectory,
@@ -155,6 +155,14 @@ export class Engine {
       events: this.#replicationEvents(),
       ...(options.replicationLimits === undefined ? {} : { limits: options.replicationLimits }),
     });
+    this.#housekeeping = new Housekeeping({
+      clock: host.clock,
+      database,
+      log,
+      mayExpireFor: (instance) => this.#mayExpireFor(instance),
+      stability: () => this.replication.stability(),
+    });
+    this.#applyClockBound();
     log.onPublishable = () => this.replication.notePublishable();
   }
 
@@ -162,10 +170,8 @@ export class Engine {
   start(): void {
     const { clock } = this.#host;
     this.replication.start(this.#config.peers);
-    this.#timers = [
-      clock.every(limits.EXPIRY_PERIOD_MS, () => this.#expire()),
-      clock.every(limits.HOUSEKEEPING_PERIOD_MS, () => this.#keepHouse()),
-    ];
+    this.#housekeeping.start();
+    this.#timers = [clock.every(limits.HOUSEKEEPING_PERIOD_MS, () => this.#keepHouse())];
   }
 
   get config(): InstanceConfig {
@@ -187,6 +193,7 @@ export class Engine {
     this.#config = config;
     this.database.memoryBytesMax = config.memoryBytesMax;
     this.database.writer.hasPeers ||= config.peers.length > 0;
+    this.#applyClockBound();
     this.replication.configure(config.peers);
   }
 
@@ -197,6 +204,16 @@ export class Engine {
 
   resume(from?: number): void {
     this.#setPaused(false, from);
+  }
+
+  /** Takes in what a link brings although its clock is ahead. null: done; else why not. */
+  acceptClock(from?: number): string | null {
+    return this.replication.acceptClock(from);
+  }
+
+  /** The operator's resync of one link or all. null: ordered; else why it cannot be. */
+  resync(order: { readonly from?: number | undefined; readonly full: boolean }): string | null {
+    return this.replication.resync(order);
   }
 
   links(): LinkStatus[] {
@@ -221,7 +238,7 @@ export class Engine {
   /** Takes a snapshot now; resolves when it counts. Nothing happens where nothing is persisted, or where none can be begun now. */
   async snapshot(): Promise<void> {
     if (this.#recovery === null || this.#stopped) return;
-    if (!this.#snapshotter.running && !this.#maySnapshot()) return;
+    if (!this.#snapshotter.running && !this.database.maySnapshot) return;
     this.#snapshotDue = false;
     // One that is given up when the instance stops is followed by the last one.
     await this.#snapshotter.run().catch((error: unknown) => {
@@ -237,16 +254,28 @@ export class Engine {
     if (this.#stopped) return;
     this.#stopped = true;
     for (const timer of this.#timers) timer.cancel();
-    this.#expirySlice?.cancel();
+    this.#housekeeping.stop();
     this.snapshots.close();
     this.replication.stop();
     this.database.commit();
     const lines = this.#host.clock.every(limits.STOPPING_LINE_MS, () => this.#sayHowFar());
     try {
+      await this.#settleAll();
       await this.#snapshotter.finish(() => {});
       await this.log.close();
     } finally {
       lines.cancel();
+    }
+  }
+
+  /** A snapshot is of a settled state. */
+  async #settleAll(): Promise<void> {
+    const { clock } = this.#host;
+    while (!this.database.isSettled) {
+      const untilMs = clock.monotonicMs() + limits.SETTLE_SLICE_MS;
+      while (!this.database.isSettled && clock.monotonicMs() < untilMs) this.database.settleStep(limits.SETTLE_STEP);
+      this.log.wake();
+      await new Promise<void>((resolve) => clock.soon(resolve));
     }
   }
 
@@ -259,11 +288,6 @@ export class Engine {
     this.#options.log('info', `stopping: ${what}`);
   }
 
-  /** Not while a merge is under way: half a merge is no state. */
-  #maySnapshot(): boolean {
-    return !this.database.isSnapshotting && !this.database.writesHeld;
-  }
-
   #replicationEvents() {
     const { onPeerMessage, onFatal, log } = this.#options;
     return {
@@ -272,6 +296,7 @@ export class Engine {
       // The spool stays until a snapshot of our own makes it superfluous.
       onMerged: () => {
         this.#snapshotDue = true;
+        this.#housekeeping.settleSoon();
       },
       onPublish: (message: PeerMessage) => onPeerMessage?.(message),
       onFatal,
@@ -347,6 +372,10 @@ export class Engine {
 
   // ---------------------------------------------------------------- housekeeping
 
+  #applyClockBound(): void {
+    this.replication.setClockAheadMax(this.#config.clockAheadMaxMs ?? REPLICATION_LIMITS.clockAheadMaxMs);
+  }
+
   #setPaused(paused: boolean, from: number | undefined): void {
     const peers = this.#config.peers.map((peer) =>
       from === undefined || peer.id === from ? { ...peer, paused } : peer,
@@ -378,7 +407,7 @@ export class Engine {
       policy: persistence.kind === 'aof' ? { kind: 'aof' } : persistence,
       recovered: this.#recovery?.snapshot ?? null,
       vector: () => this.database.vector,
-      maySnapshot: () => this.#maySnapshot(),
+      maySnapshot: () => this.database.maySnapshot,
       beginSnapshot: () => this.database.beginSnapshot(),
       limits: storageLimitsOf(this.#options),
     });
@@ -392,30 +421,12 @@ export class Engine {
       directory: config.dataDirectory,
       log: this.log,
       snapshotter: this.#snapshotter,
-      maySnapshot: () => this.#maySnapshot(),
+      maySnapshot: () => this.database.maySnapshot,
       limits: storageLimitsOf(this.#options),
     });
   }
 
   /** Removes what has expired: every period, and from then on in slices, one per turn, until nothing more is due. */
-  #expire(): void {
-    this.#expirySlice?.cancel();
-    this.#expirySlice = null;
-    const { database } = this;
-    if (database.writesHeld || database.writer.isOpen) return;
-    const { clock } = this.#host;
-    this.enterTurn();
-    const { keyspace } = database;
-    keyspace.keyMaps.continueResize(keyspace.keys, limits.RESIZE_BUCKETS);
-    const until = clock.monotonicMs() + limits.EXPIRY_SLICE_MS;
-    const mayExpireFor = (instance: number): boolean => this.#mayExpireFor(instance);
-    let more: boolean;
-    do more = this.#expirer.step(mayExpireFor) > 0;
-    while (more && clock.monotonicMs() < until);
-    if (database.log.end !== this.log.writtenPosition) this.log.wake();
-    if (more) this.#expirySlice = clock.after(limits.EXPIRY_PAUSE_MS, () => this.#expire());
-  }
-
   /** The owner itself, or the smallest connected instance once the owner has been gone for long. */
   #mayExpireFor(owner: number): boolean {
     const self = this.#config.instanceId;
@@ -433,9 +444,8 @@ export class Engine {
     const now = this.#host.clock.monotonicMs();
     for (const link of this.links()) if (link.state === 'streaming') this.#streamedAtMs.set(link.from, now);
     this.enterTurn();
-    this.#expirer.collectStep(this.replication.stableVector(), limits.COLLECT_KEYS);
     this.#typeConflictLog.endPeriod();
-    if (!this.#maySnapshot() || (!this.#snapshotDue && !this.#snapshotter.wanted())) return;
+    if (!this.database.maySnapshot || (!this.#snapshotDue && !this.#snapshotter.wanted())) return;
     this.snapshot().catch((error: unknown) => this.#options.log('error', `snapshot failed: ${String(error)}`));
   }
 }

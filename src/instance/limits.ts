@@ -10,10 +10,13 @@ export const EXPIRY_PAUSE_MS = 1;
 export const EXPIRY_TAKEOVER_MS = 10_000;
 /** How often stable leftovers are collected and snapshots are considered, ms. */
 export const HOUSEKEEPING_PERIOD_MS = 1000;
-/** Keys looked at per collection step. */
-export const COLLECT_KEYS = 5000;
-/** Buckets moved per expiry period while a table resizes and nobody writes. */
-export const RESIZE_BUCKETS = 2000;
+/** Records looked at per step of the collection of leftovers; its slices and rests, ms. */
+export const COLLECT_STEP = 128;
+export const COLLECT_SLICE_MS = 1;
+export const COLLECT_PAUSE_MS = 2;
+/** Entries per step of what is settled late (FLUSHALL, large removals, full syncs), and the time that a turn gives to it, ms. */
+export const SETTLE_STEP = 128;
+export const SETTLE_SLICE_MS = 2;
 /** Type conflicts that have a line of their own in the log, per period. */
 export const TYPE_CONFLICT_LINES = 10;
 export const TYPE_CONFLICT_PERIOD_MS = 60_000;

@@ -31,8 +31,8 @@ export async function loadDatabase(database: Database, options: LoadDatabaseOpti
     onProgress: report,
     origins: database.origins,
     target: {
-      onSnapshot: () => openSink(database),
-      onMerge: () => openSink(database),
+      onSnapshot: () => loadSink(database),
+      onMerge: () => joinSink(database),
       onFrame: (bytes, start, end) => {
         if (bytes[start + 4] === FRAME.generation) database.resumeGeneration(readU32(bytes, start + 5));
         else database.replayBatch(bytes, start, end);
@@ -43,22 +43,40 @@ export async function loadDatabase(database: Database, options: LoadDatabaseOpti
   return recovery;
 }
 
-function openSink(database: Database): SnapshotSink {
-  const merger = database.beginMerge();
+function loadSink(database: Database): SnapshotSink {
+  const load = database.loadSnapshot();
   return {
     get vector() {
-      return merger.vector;
+      return load.vector;
     },
     get complete() {
-      return merger.complete;
+      return load.complete;
     },
-    feed: (bytes) => merger.feed(bytes),
-    finish: () => merger.step(JOIN_RECORDS),
+    feed: (bytes) => load.feed(bytes),
+    finish: () => {
+      load.finish();
+      return true;
+    },
   };
 }
 
-/** Records that are joined between looks at the clock. */
-const JOIN_RECORDS = 1024;
+/** What was accepted once, with whatever clock, is accepted again. */
+function joinSink(database: Database): SnapshotSink {
+  const incoming = database.beginIncoming(Infinity);
+  return {
+    get vector() {
+      return incoming.vector;
+    },
+    get complete() {
+      return incoming.complete;
+    },
+    feed: (bytes) => incoming.feed(bytes),
+    finish: () => {
+      incoming.join();
+      return true;
+    },
+  };
+}
 
 /** Nothing for a load that is over soon. */
 class LoadingLines {

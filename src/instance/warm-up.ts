@@ -34,8 +34,10 @@ export function warmUp(clock: Clock): {
   let followed = 0;
   for (let turn = 0; turn < limits.WARM_UP_TURNS && clock.monotonicMs() < until; turn++) {
     endpoint.serve(turn);
+    peer.setTime(database.nowMs);
     followed = follow(peer, database, followed);
-    if (turn % 16 === 8) snapshot ??= database.beginSnapshot();
+    if (turn % 16 === 8 && database.maySnapshot) snapshot ??= database.beginSnapshot();
+    database.settleStep(limits.SETTLE_STEP);
     if (snapshot?.next(limits.WARM_UP_SLICE_BYTES) === null) {
       snapshot = null;
       snapshots++;
@@ -161,7 +163,15 @@ const standIn = (database: Database, clock: Clock): InstancePort => ({
   isDurable: () => true,
   whenDurable: (_position, fn) => fn(),
   acks: { acked: () => 0, whenAcked: () => nothing, isDurable: () => true, whenDurable: (fn) => fn() },
-  control: { status: () => '', pause: nothing, resume: nothing, configure: () => null, shutdown: nothing },
+  control: {
+    status: () => '',
+    pause: nothing,
+    resume: nothing,
+    acceptClock: () => null,
+    resync: () => null,
+    configure: () => null,
+    shutdown: nothing,
+  },
   publishToPeers: nothing,
   acceptFeed: nothing,
   info: () => ({}),

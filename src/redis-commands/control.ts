@@ -11,18 +11,48 @@ function forUser(user: string, name: string, run: (call: Call) => void): (call: 
   };
 }
 
-/** `[FROM id]`: the id; undefined: all; null: something else was there. */
-function readPeer({ args }: Call): number | undefined | null {
-  if (args.count === 1) return undefined;
-  if (args.count !== 3 || !args.isWord(1, 'FROM') || !/^\d{1,3}$/.test(args.string(2))) return null;
-  return Number(args.string(2));
+interface Order {
+  readonly from: number | undefined;
+  /** The word that may follow was there. */
+  readonly more: boolean;
 }
 
-function changeSync(call: Call, change: (from: number | undefined) => void): void {
-  const from = readPeer(call);
-  if (from === null) return call.reply.error('ERR expected: [FROM instance-id]');
-  change(from);
-  call.reply.ok();
+/** `[FROM id] [word]`; null: something else was there. */
+function readOrder({ args }: Call, word: string | null): Order | null {
+  const hasFrom = args.count >= 3 && args.isWord(1, 'FROM') && /^\d{1,3}$/.test(args.string(2));
+  const from = hasFrom ? Number(args.string(2)) : undefined;
+  const next = hasFrom ? 3 : 1;
+  const more = word !== null && args.count > next && args.isWord(next, word);
+  return args.count === next + (more ? 1 : 0) ? { from, more } : null;
+}
+
+/** `change` returns why it cannot be done, or null. */
+function changeSync(call: Call, word: string | null, change: (order: Order) => string | null): void {
+  const order = readOrder(call, word);
+  if (order === null) {
+    return call.reply.error(`ERR expected: [FROM instance-id]${word === null ? '' : ` [${word}]`}`);
+  }
+  const problem = change(order);
+  if (problem === null) call.reply.ok();
+  else call.reply.error(`ERR ${problem}`);
+}
+
+function pause(call: Call): void {
+  changeSync(call, null, ({ from }) => {
+    call.server.control.pause(from);
+    return null;
+  });
+}
+
+function resume(call: Call): void {
+  changeSync(call, 'ACCEPT-CLOCK', ({ from, more }) => {
+    call.server.control.resume(from);
+    return more ? call.server.control.acceptClock(from) : null;
+  });
+}
+
+function resync(call: Call): void {
+  changeSync(call, 'FULL', ({ from, more }) => call.server.control.resync({ from, full: more }));
 }
 
 const spec = (
@@ -44,8 +74,9 @@ const spec = (
 
 export const CONTROL_COMMANDS: readonly CommandSpec[] = [
   spec('CRDT.STATUS', 1, USER.control, ({ reply, server }) => reply.text(server.control.status()), ['loading']),
-  spec('CRDT.PAUSE', -1, USER.control, (call) => changeSync(call, (from) => call.server.control.pause(from))),
-  spec('CRDT.RESUME', -1, USER.control, (call) => changeSync(call, (from) => call.server.control.resume(from))),
+  spec('CRDT.PAUSE', -1, USER.control, pause),
+  spec('CRDT.RESUME', -1, USER.control, resume),
+  spec('CRDT.RESYNC', -1, USER.control, resync),
   spec('CRDT.CONFIGURE', 2, USER.control, ({ args, reply, server }) => {
     const problem = server.control.configure(args.string(1));
     if (problem === null) reply.ok();

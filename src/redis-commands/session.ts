@@ -165,6 +165,10 @@ export interface ControlPort {
   status(): string;
   pause(from: number | undefined): void;
   resume(from: number | undefined): void;
+  /** Takes in what links bring although a clock is too far ahead. null: done; else the reason. */
+  acceptClock(from: number | undefined): string | null;
+  /** Links connect anew and ask from what is applied by now, or for a full sync. null: ordered; else the reason. */
+  resync(order: { readonly from: number | undefined; readonly full: boolean }): string | null;
   /** null: done; else the reason. */
   configure(json: string): string | null;
   shutdown(): void;

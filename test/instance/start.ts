@@ -20,6 +20,7 @@ export async function startInstance(
     persistence: options.persistence,
     backlogBytesMax: 100_000,
     logSegmentBytes: 100_000,
+    arenaSegmentBytes: 1 << 20,
     onLog: options.onLog ?? (() => undefined),
     onFatal: (reason) => world.fail(new Error(reason)),
   });

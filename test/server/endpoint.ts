@@ -87,6 +87,8 @@ export class Endpoint {
         status: () => '{"state":"ready"}',
         pause: () => {},
         resume: () => {},
+        acceptClock: (from) => (from === 9 ? 'instance 9 is no peer' : null),
+        resync: ({ from, full }) => (from === 9 ? `no ${full ? 'full ' : ''}resync` : null),
         configure: (json) => (json === '{}' ? null : 'no such thing'),
         shutdown: () => {},
       },

@@ -248,7 +248,7 @@ export class World {
   acknowledge(replica: Replica, from: Replica): void {
     const { vector, origins } = from.database;
     const read = readVersionVector(encodeVersionVector(vector, origins), 0, replica.database.origins);
-    replica.acks.note(from.id, { applied: read!.vector, durable: null });
+    replica.acks.note(from.id, { applied: read!.vector, durable: null, generations: null });
   }
 
   collect(replica: Replica): void {
@@ -389,7 +389,7 @@ export class World {
 
 /** By what everybody has said; lost tails are a matter of replication (test/replication). */
 function stabilityOf({ acks }: Replica): Stability {
-  const stable = acks.stable();
+  const stable = acks.stability(new Map()).least;
   return {
     covers: (origin, seq) => stable.coversDot(origin, seq),
     isFinal: (_origin, reset) => stable.coversDot(reset.origin, reset.seq),
