@@ -51,7 +51,8 @@ function rehearsalDatabase(instance: number): Database {
 }
 
 /** Applies what the other has committed since; returns where its log ends. */
-function follow(peer: Database, { log }: Database, from: number): number {
+function follow(peer: Database, { log, nowMs }: Database, from: number): number {
+  peer.setTime(nowMs); // what comes from far ahead is refused
   while (from < log.end) {
     const bytes = log.view(from, log.end - from)!;
     for (const { start, end } of framesOf(bytes, 0, bytes.length)) peer.applyBatch(bytes, start, end);
