@@ -7,8 +7,21 @@ import { join } from 'node:path';
 import { INSTANCE_NODE_FLAGS } from '../src/instance/node-flags.ts';
 
 const ROOT = join(import.meta.dirname, '..');
-const INSTANCE = join(ROOT, 'dist/src/instance/main.js');
 const START_LIMIT_MS = 20_000;
+const REPLY_LIMIT_MS = 120_000;
+/** What /proc counts processor time in: USER_HZ, 100 on every Linux. */
+const MICROS_PER_TICK = 10_000;
+
+/** What runs an instance: which Node.js, and which build of the project. */
+export interface Runtime {
+  /** For people: `node 20.19.0`. */
+  readonly name: string;
+  readonly node: string;
+  /** The folder that holds `dist`. */
+  readonly root: string;
+}
+
+export const ownRuntime = (): Runtime => ({ name: `node ${process.versions.node}`, node: process.execPath, root: ROOT });
 
 export interface Server {
   readonly name: string;
@@ -16,6 +29,8 @@ export interface Server {
   readonly pid: number;
   /** Resident memory, bytes. */
   residentBytes(): number;
+  /** Processor time that all threads of the process have used, in its own code and in the system's, microseconds. */
+  cpuMicros(): number;
   /** Sends one command and resolves to the raw reply. */
   ask(...words: string[]): Promise<string>;
   stop(): Promise<void>;
@@ -39,12 +54,13 @@ export async function startRedis(options: { readonly replicaOf?: number } = {}):
 }
 
 /** Instances of one database, each pulling from all others. */
-export async function startInstances(count: number): Promise<Server[]> {
-  if (!existsSync(INSTANCE)) throw new Error('dist is missing; run: npm run build');
+export async function startInstances(count: number, runtime = ownRuntime()): Promise<Server[]> {
+  const program = join(runtime.root, 'dist/src/instance/main.js');
+  if (!existsSync(program)) throw new Error(`${program} is missing; run: npm run build`);
   const ports: number[] = [];
   for (let i = 0; i < count; i++) ports.push(await freePort());
   const guid = `bench-${process.pid}-${ports[0]}`;
-  return Promise.all(ports.map((port, i) => startInstance({ guid, id: i + 1, port, ports })));
+  return Promise.all(ports.map((port, i) => startInstance({ guid, id: i + 1, port, ports, node: runtime.node, program })));
 }
 
 async function startInstance(options: {
@@ -52,8 +68,10 @@ async function startInstance(options: {
   readonly id: number;
   readonly port: number;
   readonly ports: readonly number[];
+  readonly node: string;
+  readonly program: string;
 }): Promise<Server> {
-  const { guid, id, port, ports } = options;
+  const { guid, id, port, ports, node, program } = options;
   const directory = mkdtempSync(join(tmpdir(), 'crdb-bench-'));
   mkdirSync(join(directory, 'data'));
   const config = {
@@ -78,7 +96,7 @@ async function startInstance(options: {
   };
   const file = join(directory, 'instance.json');
   writeFileSync(file, JSON.stringify(config));
-  const child = spawn(process.execPath, [...INSTANCE_NODE_FLAGS, INSTANCE, file], {
+  const child = spawn(node, [...INSTANCE_NODE_FLAGS, program, file], {
     stdio: ['ignore', 'ignore', 'inherit'],
   });
   return ready('crdb', port, child, directory);
@@ -90,6 +108,7 @@ async function ready(name: string, port: number, child: ChildProcess, directory:
     port,
     pid: child.pid!,
     residentBytes: () => residentBytes(child.pid!),
+    cpuMicros: () => cpuMicros(child.pid!),
     ask: (...words) => ask(port, words),
     stop: async () => {
       const exited = new Promise((resolve) => child.once('exit', resolve));
@@ -113,11 +132,18 @@ function residentBytes(pid: number): number {
   return Number(match?.[1] ?? 0) * 1024;
 }
 
+function cpuMicros(pid: number): number {
+  const line = readFileSync(`/proc/${pid}/stat`, 'latin1');
+  // The name, in parentheses, may hold spaces; user and system time are the 14th and 15th field.
+  const fields = line.slice(line.lastIndexOf(')') + 2).split(' ');
+  return (Number(fields[11]) + Number(fields[12])) * MICROS_PER_TICK;
+}
+
 function ask(port: number, words: readonly string[]): Promise<string> {
   return new Promise((resolve, reject) => {
     const socket = connect(port, '127.0.0.1');
     let reply = '';
-    socket.setTimeout(30_000, () => socket.destroy(new Error('no reply within 30 s')));
+    socket.setTimeout(REPLY_LIMIT_MS, () => socket.destroy(new Error(`no reply within ${REPLY_LIMIT_MS} ms`)));
     socket.on('error', reject);
     socket.on('connect', () => {
       socket.write(`*${words.length}\r\n${words.map((w) => `$${Buffer.byteLength(w)}\r\n${w}\r\n`).join('')}`);

@@ -4,11 +4,17 @@ export const VARINT_BYTES_MAX = 8;
 
 /** Writes the value at `at`; returns the offset after it. */
 export function writeVarint(bytes: Uint8Array, at: number, value: number): number {
-  while (value > 0x7f) {
+  // The remainder of doubles is a call into C; what fits 32 bits, nearly everything, needs none.
+  while (value > 0xffff_ffff) {
     bytes[at++] = (value % 128) | 0x80;
     value = Math.floor(value / 128);
   }
-  bytes[at++] = value;
+  let rest = value >>> 0;
+  while (rest > 0x7f) {
+    bytes[at++] = (rest & 0x7f) | 0x80;
+    rest >>>= 7;
+  }
+  bytes[at++] = rest;
   return at;
 }
 

@@ -14,7 +14,7 @@
  * Invariant: cutN <= n; an entry with cutN = n contributes nothing and is kept until its reset is stable.
  */
 import { SEGMENT_MASK, SEGMENT_SHIFT } from '../memory/arena.ts';
-import { TAG, type Dot } from './cell-record.ts';
+import { CELL, FLAG, TAG, type Dot } from './cell-record.ts';
 import { CellRegisters } from './cell-register.ts';
 import { addExact, formatExact, parseExact, subtractExact, type ExactNumber } from './exact-number.ts';
 
@@ -48,7 +48,58 @@ export interface CounterEntry extends CounterCut {
 
 const NO_CUTS: readonly CounterCut[] = [];
 
+/** What an origin's next increment says, and what its total and mark have been so far. */
+class NextIncrement {
+  frame = 0;
+  n = 0;
+  total: ExactNumber = 0;
+  isDecimal = false;
+
+  begin(seq: number): this {
+    this.frame = seq;
+    this.n = 1;
+    this.total = 0;
+    this.isDecimal = false;
+    return this;
+  }
+}
+
 export class CellCounters extends CellRegisters {
+  readonly #next = new NextIncrement();
+
+  /** Whether that attribute, the first of its record, is a counter and the only one: nothing else need be looked for. */
+  isLoneCounter(a: number): boolean {
+    const words = this.arena.words[a >>> SEGMENT_SHIFT]!;
+    const at = (a & SEGMENT_MASK) << 1;
+    return (words[at + 1]! & 0xff) === TAG.counter && words[at] === 0;
+  }
+
+  /** Whether any increment of that counter is not cut. */
+  counts(a: number): boolean {
+    const floats = this.arena.floats[a >>> SEGMENT_SHIFT]!;
+    const at = a & SEGMENT_MASK;
+    return floats[at + COUNTER.n]! > floats[at + COUNTER.cutN]!;
+  }
+
+  /**
+   * The number that a cell shows which one instance alone counts: a safe integer, and no register, no other origin, no time to live. NaN: there is more to
+   * it. Most counters are like that, and this is all that an INCR has to read of them.
+   */
+  loneCount(record: number): number {
+    const recordWords = this.arena.words[record >>> SEGMENT_SHIFT]!;
+    const recordAt = (record & SEGMENT_MASK) << 1;
+    const a = recordWords[recordAt + CELL.attributes]!;
+    if (a === 0 || (recordWords[recordAt + CELL.meta]! & FLAG.register) !== 0) return NaN;
+    const words = this.arena.words[a >>> SEGMENT_SHIFT]!;
+    const at = (a & SEGMENT_MASK) << 1;
+    // No flag either: both numbers stand there as such.
+    if (words[at] !== 0 || (words[at + 1]! & 0xffff) !== TAG.counter) return NaN;
+    const floats = this.arena.floats[a >>> SEGMENT_SHIFT]!;
+    const floatAt = a & SEGMENT_MASK;
+    const count = floats[floatAt + COUNTER.total]! - floats[floatAt + COUNTER.cutTotal]!;
+    return Number.isSafeInteger(count) ? count : NaN;
+  }
+
   /** Whether any increment is not cut: then the counter alone makes the cell exist. */
   hasCounter(record: number): boolean {
     for (let a = this.attribute(record, TAG.counter); a !== 0; a = this.nextAttribute(a, TAG.counter)) {
@@ -76,19 +127,22 @@ export class CellCounters extends CellRegisters {
 
   /**
    * What the next increment of that origin says: the frame and n to name, the total and the mark so far. A frame that is cut whole, and was begun by
-   * an earlier batch, is followed by a new one: `seq`, the batch being written.
+   * an earlier batch, is followed by a new one: `seq`, the batch being written. A reused object: read it, do not keep it.
    */
-  nextIncrement(
-    record: number,
-    origin: number,
-    seq: number,
-  ): { readonly frame: number; readonly n: number; readonly total: ExactNumber; readonly isDecimal: boolean } {
+  nextIncrement(record: number, origin: number, seq: number): Readonly<NextIncrement> {
+    const next = this.#next;
     const a = record === 0 ? 0 : this.#counterOf(record, origin);
-    if (a === 0) return { frame: seq, n: 1, total: 0, isDecimal: false };
-    const frame = this.float(a, COUNTER.frame);
-    const n = this.float(a, COUNTER.n);
-    if (n === this.float(a, COUNTER.cutN) && frame < seq) return { frame: seq, n: 1, total: 0, isDecimal: false };
-    return { frame, n: n + 1, total: this.#total(a), isDecimal: this.#isDecimal(a) };
+    if (a === 0) return next.begin(seq);
+    const floats = this.arena.floats[a >>> SEGMENT_SHIFT]!;
+    const at = a & SEGMENT_MASK;
+    const frame = floats[at + COUNTER.frame]!;
+    const n = floats[at + COUNTER.n]!;
+    if (n === floats[at + COUNTER.cutN]! && frame < seq) return next.begin(seq);
+    next.frame = frame;
+    next.n = n + 1;
+    next.total = this.#total(a);
+    next.isDecimal = this.#isDecimal(a);
+    return next;
   }
 
   applyIncrement(
@@ -100,9 +154,14 @@ export class CellCounters extends CellRegisters {
     isDecimal: boolean,
   ): void {
     let a = this.#counterOf(record, origin);
-    if (a === 0) a = this.#addCounter(record, origin, frame);
-    else if (this.float(a, COUNTER.frame) < frame) this.#resetCounter(a, frame);
-    else if (this.float(a, COUNTER.frame) > frame || this.float(a, COUNTER.n) >= n) return;
+    if (a === 0) {
+      a = this.#addCounter(record, origin, frame);
+    } else {
+      const floats = this.arena.floats[a >>> SEGMENT_SHIFT]!;
+      const at = a & SEGMENT_MASK;
+      if (floats[at + COUNTER.frame]! < frame) this.#resetCounter(a, frame);
+      else if (floats[at + COUNTER.frame]! > frame || floats[at + COUNTER.n]! >= n) return;
+    }
     this.setFloat(a, COUNTER.n, n);
     this.#setNumber(a, COUNTER.total, TOTAL_IS_TEXT, total);
     if (isDecimal) this.setWord(a, 1, this.word(a, 1) | (IS_DECIMAL << 8));

@@ -40,7 +40,7 @@ export class Expirer {
   /** The hash that `#ref` names the key of; 0: none. */
   #container = 0;
   #nameBytes = 0;
-  /** Names of the key and the field being removed: used again and again, since millions may go. */
+  /** Name of the field being removed: used again and again, since millions may go. */
   #field: Buffer = Buffer.alloc(NAME_BYTES);
 
   constructor(database: Database, limits: Partial<ExpiryLimits> = {}) {

@@ -26,7 +26,6 @@ import { Containers } from './containers.ts';
 import { Expiries } from './expiries.ts';
 import { KeyRef, TYPE, type Type } from './key-ref.ts';
 import type { DatabaseLimits } from './limits.ts';
-import { OwedCuts } from './owed-cuts.ts';
 import type { PreImages } from './pre-images.ts';
 import { Stages } from './stages.ts';
 import type { ValueRef } from './value-ref.ts';
@@ -82,7 +81,7 @@ export class Keyspace {
       members: new ByteMap(arena, { keyOffset: ELEMENT_KEY_OFFSET, seed }),
     });
     this.keys = this.newKeyMap();
-    this.stages = new Stages(this, options.limits, new OwedCuts(this));
+    this.stages = new Stages(this);
     this.containers.stages = this.stages;
     this.expiries = new Expiries(arena, { cells: this.cells, containers: this.containers, origins });
   }
@@ -96,7 +95,7 @@ export class Keyspace {
 
   /** Visible keys, those included that wait to be settled. */
   get visibleKeys(): number {
-    return this.stagesHoldKeys ? this.keyCount + this.stages.waitingKeys : this.keyCount;
+    return this.stagesHoldKeys ? this.keyCount + this.stages.keys.waitingCount : this.keyCount;
   }
 
   /** Whether a client sees the key. */
@@ -114,14 +113,18 @@ export class Keyspace {
     ref.length = length;
     ref.serial++;
     ref.hash = this.keyMaps.hash(bytes, start, length);
-    if (this.stagesHoldKeys) this.stages.settleKey(ref);
+    if (this.stagesHoldKeys) this.stages.keys.settle(ref);
     ref.record = this.keyMaps.find(this.keys, ref.hash, bytes, start, length);
     ref.type = ref.record === 0 ? TYPE.none : this.typeOf(ref.record);
     return ref;
   }
 
   typeOf(record: number): Type {
-    if (this.attributes(record) === 0) return this.cells.hasRegister(record) ? TYPE.string : TYPE.none;
+    const first = this.attributes(record);
+    if (first === 0) return this.cells.hasRegister(record) ? TYPE.string : TYPE.none;
+    if (this.cells.isLoneCounter(first)) {
+      return this.cells.counts(first) || this.cells.hasRegister(record) ? TYPE.string : TYPE.none;
+    }
     const type = this.containers.visibleType(record);
     if (type !== TYPE.none) return type;
     return this.cells.hasRegister(record) || this.cells.hasCounter(record) ? TYPE.string : TYPE.none;
@@ -152,7 +155,8 @@ export class Keyspace {
   }
 
   isExpired(record: number): boolean {
-    if (this.attributes(record) === 0) return false;
+    const first = this.attributes(record);
+    if (first === 0 || this.cells.isLoneCounter(first)) return false;
     const expiry = this.cells.expiry(record);
     return expiry >= 0 && expiry <= this.nowMs;
   }
@@ -305,7 +309,7 @@ export class Keyspace {
 
   /** One step of a walk over all keys that a client may see; see Stages.scan. */
   scan(cursor: number, visit: (record: number) => void): number {
-    return this.stages.scan(cursor, visit);
+    return this.stages.keys.scan(cursor, visit);
   }
 
   /** Calls back for every live record. No stage may hold keys. */

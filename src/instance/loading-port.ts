@@ -90,6 +90,8 @@ export class LoadingPort implements InstancePort {
       status: () => JSON.stringify(this.#status()),
       pause: () => {},
       resume: () => {},
+      acceptClock: () => NOT_LOADED,
+      resync: () => NOT_LOADED,
       configure: () => NOT_LOADED,
       shutdown: this.#options.onShutdown,
     };

@@ -26,6 +26,13 @@ function addInteger(call: Call, change: ExactNumber): void {
   const { database, reply } = call;
   const key = database.lookupWrite(call.args, 1);
   if (!isStringOrReply(call, key)) return;
+  const lone = key.type === TYPE.string ? database.keyspace.cells.loneCount(key.record) : NaN;
+  const sum = typeof change === 'number' ? lone + change : NaN;
+  if (Number.isSafeInteger(sum)) {
+    database.writer.add(key, change);
+    reply.integer(sum);
+    return;
+  }
   const current = key.type === TYPE.none ? 0 : readCount(call, key);
   if (current === null) {
     reply.error(NOT_AN_INTEGER);

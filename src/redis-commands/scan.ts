@@ -60,7 +60,7 @@ function randomVisible(database: Database): number {
   const { keyspace, random } = database;
   if (database.keyCount === 0) return 0;
   for (let i = 0; i < RANDOM_TRIES_MAX; i++) {
-    const record = keyspace.stages.random(random);
+    const record = keyspace.stages.keys.random(random);
     if (record !== 0 && isVisible(keyspace, record)) return record;
   }
   let first = 0;

@@ -7,18 +7,16 @@
  *
  * Invariant: frames of a link are handled strictly in order, and none after its connection was given up.
  */
-import { AssertionError } from '../base/assert.ts';
 import { FRAME, FRAME_HEADER_BYTES } from '../crdt/frame.ts';
 import { VersionVector } from '../crdt/version-vector.ts';
-import type { Clock, Connection, Network, Random, Timer } from '../host/host.ts';
+import type { Connection, Timer } from '../host/host.ts';
 import type { PeerConfig } from '../instance/config.ts';
 import { AckSender } from './ack-sender.ts';
-import type { ApplyTurns } from './apply-turns.ts';
 import type { EarlyBatches } from './early-batches.ts';
 import { FrameSplitter, frameSizesFromPeer } from './frame-splitter.ts';
 import { FullSync, type FullSyncProgress } from './full-sync.ts';
 import { Intake } from './intake.ts';
-import { REPLICATION_PROTOCOL, type ReplicationLimits } from './limits.ts';
+import { REPLICATION_PROTOCOL } from './limits.ts';
 import { INITIAL_LINK, isPermanentCode, stepLink, type LinkAction, type LinkEvent, type LinkMachine } from './link.ts';
 import * as messages from './messages.ts';
 import type { LinkDependencies } from './link-owner.ts';
@@ -195,10 +193,12 @@ export class LinkDriver {
       case 'connect':
         return this.#connect();
       case 'send-auth':
-        return this.#command(['AUTH', '__replication', secret()]);
+        this.#connection?.write(encodeCommand(['AUTH', '__replication', secret()]));
+        return;
       case 'send-sync': {
         const request = { protocol: REPLICATION_PROTOCOL, guid, instance: database.self.instance };
-        return this.#command(['CRDT.SYNC', JSON.stringify(request)]);
+        this.#connection?.write(encodeCommand(['CRDT.SYNC', JSON.stringify(request)]));
+        return;
       }
       case 'send-hello':
         return this.#sendHello();
@@ -392,11 +392,6 @@ export class LinkDriver {
     this.#deps.syncer.onPeerVector(this, vector);
   }
 
-  #countFull(): void {
-    this.syncs.full++;
-    if (this.#askedPartial && this.machine.stage === 'decision') this.syncs.partialErr++;
-  }
-
   #onFullResync(message: messages.FullResync): null {
     const { syncer, clock } = this.#deps;
     this.peerVector = message.vector;
@@ -406,7 +401,8 @@ export class LinkDriver {
       return null;
     }
     const slotFree = syncer.takeFullSyncSlot(this);
-    if (slotFree) this.#countFull();
+    if (slotFree) this.syncs.full++;
+    if (slotFree && this.#askedPartial && this.machine.stage === 'decision') this.syncs.partialErr++;
     this.#announcedBytes = message.bytes;
     this.step({ type: 'full-resync', reason: message.reason, nowMs: clock.nowMs(), slotFree });
     if (slotFree && this.machine.stage !== 'full-sync') syncer.freeFullSyncSlot(this);
@@ -470,10 +466,6 @@ export class LinkDriver {
     this.#acks = new AckSender({ clock, limits, read: readAck, send });
   }
 
-  #command(words: readonly string[]): void {
-    this.#connection?.write(encodeCommand(words));
-  }
-
   #send(bytes: Buffer): void {
     for (const frame of messages.splitMessage(bytes, this.#deps.limits)) this.#connection?.write(frame);
   }
@@ -482,7 +474,8 @@ export class LinkDriver {
     const connection = this.#connection;
     this.#cancelConnect();
     this.#retryTimer?.cancel();
-    if (connection && this.isReadyToAck) this.#acks?.sendNow();
+    // A link that is left politely says once more what it has.
+    if (connection && this.machine.stage !== 'waiting') this.#acks?.sendNow();
     this.#forgetConnection();
     connection?.close();
     if (this.#fullSync) {
@@ -490,11 +483,6 @@ export class LinkDriver {
       this.#fullSync = null;
       this.#deps.syncer.freeFullSyncSlot(this);
     }
-  }
-
-  /** A link that is left politely says once more what it has. */
-  get isReadyToAck(): boolean {
-    return this.#acks !== null && this.machine.stage !== 'waiting';
   }
 
   #forgetConnection(): void {

@@ -56,6 +56,27 @@ export function listWantedOrigins(options: {
   return wanted;
 }
 
+/**
+ * Instance -> the newest generation of it behind which this instance takes in nothing any more. What a connection to an earlier process of a peer still holds
+ * unread could bring operations that nobody else has, so while there is one, only its generation counts.
+ *
+ * `connectedTo`: the generation of the process that a connection of ours leads to, -1: not known yet; undefined: there is none.
+ */
+export function listKnownGenerations(
+  origins: OriginTable,
+  generations: Generations,
+  connectedTo: (instance: number) => number | undefined,
+): Map<number, number> {
+  const known = new Map<number, number>();
+  for (let index = 0; index < origins.count; index++) {
+    const { instance } = origins.at(index);
+    const newest = generations.newestOf(instance);
+    const generation = Math.min(newest, connectedTo(instance) ?? newest);
+    if (generation >= 0) known.set(instance, generation);
+  }
+  return known;
+}
+
 /** 40 hex digits; nobody has to be told them. */
 export const replicationIdOf = (guid: string, origin: Origin): string =>
   createHash('sha256').update(`${guid}/${origin.instance}/${origin.generation}`).digest('hex').slice(0, 40);

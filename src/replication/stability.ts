@@ -11,7 +11,7 @@
  * - the origin is the current generation of its instance, which acknowledged the reset under that generation: all it made before that is in the acknowledgement
  *   and so here, all it makes from then on has seen the reset; or
  * - the origin is retired, and all acknowledgements that count were made by instances that agree on the newest generation of every instance. An instance names a
- *   generation only when no connection of its own leads to an earlier process of that instance any more (`Syncer.knownGenerations`): what such a connection
+ *   generation only when no connection of its own leads to an earlier process of that instance any more (`listKnownGenerations`): what such a connection
  *   still held was sent before a crash, by somebody who may have lost it. Then whatever exists of a retired origin was applied by somebody when it
  *   acknowledged, and so is here.
  *

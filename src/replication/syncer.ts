@@ -11,7 +11,7 @@ import { HOLD, LinkDriver } from './link-driver.ts';
 import type { LinkDependencies, LinkOwner } from './link-owner.ts';
 import { describeLink, isLinkLevel, LinkHealth, type LinkStatusInput } from './link-health.ts';
 import type { Heartbeat } from './messages.ts';
-import { Generations } from './origins.ts';
+import { Generations, listKnownGenerations } from './origins.ts';
 import { decideRelay, type RelayLink } from './relay.ts';
 
 export interface SyncerDependencies extends Omit<LinkDependencies, 'turns' | 'syncer'> {
@@ -128,22 +128,12 @@ export class Syncer implements LinkOwner {
     for (const { link } of this.#entries.values()) Object.assign(link.syncs, { full: 0, partialOk: 0, partialErr: 0 });
   }
 
-  /**
-   * Instance -> the newest generation of it behind which this instance takes in nothing any more: what a connection to an earlier process of a peer
-   * still holds unread could bring operations that nobody else has, so as long as there is one, its generation counts.
-   */
+  /** For acknowledgements and stability. */
   knownGenerations(): Map<number, number> {
-    const { origins } = this.#deps.database;
-    const known = new Map<number, number>();
-    for (let index = 0; index < origins.count; index++) {
-      const { instance } = origins.at(index);
-      if (known.has(instance)) continue;
-      const newest = this.#generations.newestOf(instance);
+    return listKnownGenerations(this.#deps.database.origins, this.#generations, (instance) => {
       const link = this.#entries.get(instance)?.link;
-      const generation = link?.isConnected ? Math.min(newest, link.peerGeneration) : newest;
-      if (generation >= 0) known.set(instance, generation);
-    }
-    return known;
+      return link?.isConnected ? link.peerGeneration : undefined;
+    });
   }
 
   /** Has every peer send a HEARTBEAT as soon as it has sent all it has. */

@@ -7,7 +7,7 @@
  * Invariant: between two requests the database has no open batch, whatever a command did, an exception included.
  */
 import type { Database } from '../database/database.ts';
-import { BatchTooLargeError } from '../database/writer.ts';
+import { BatchTooLargeError } from '../database/effects.ts';
 import type { Clock } from '../host/host.ts';
 import type { QueuedCommand, ServerPort, Session } from '../redis-commands/session.ts';
 import { USER } from '../redis-commands/session.ts';

@@ -185,14 +185,19 @@ export class RedisServer implements ServerPort {
     if (!this.replies.isEmpty) this.#armFlush();
     if (!this.#dispatcher.wrote) return;
     this.#dispatcher.wrote = false;
+    this.#wakeLog();
+  }
+
+  /** A client's write was committed. Few bytes of commands may be gigabytes of writes: so the log is not left to the end of the turn. */
+  noteWrite(): void {
+    if (this.instance.replyAfterSync) this.writtenPosition = this.instance.logEnd();
+    if (this.instance.unwrittenBytes() > limits.LOG_UNWRITTEN_BYTES_MAX) this.#wakeLog();
+  }
+
+  #wakeLog(): void {
     this.instance.wake();
     if (!this.#dispatcher.logIsBehind && this.instance.unwrittenBytes() > limits.LOG_UNWRITTEN_BYTES_MAX)
       this.#waitForLog();
-  }
-
-  /** A client's write was committed. */
-  noteWrite(): void {
-    if (this.instance.replyAfterSync) this.writtenPosition = this.instance.logEnd();
   }
 
   /** Holds writes until the disk has caught up by half. */

@@ -12,6 +12,9 @@ import type { Checkpoint } from './locate.ts';
 import { encodeClean, encodeMerge, encodeSegmentHeader, SEAL, writeSeal, type MergeNote } from './log-frames.ts';
 import type { SegmentToBegin } from './log-writer.ts';
 
+/** What a seal can say of itself. Groups are far smaller, by `groupBytesMax` and the largest batch, if whoever commits calls `wake` in time. */
+const SEALED_BYTES_MAX = 0xffff_ffff;
+
 export class LogSealer {
   readonly #buffer: AppendBuffer;
   readonly #origins: OriginTable;
@@ -66,6 +69,7 @@ export class LogSealer {
     const end = buffer.end;
     if (end === this.#sealedPosition) return;
     this.#assertBetweenCommits();
+    assert(end - this.#sealedPosition <= SEALED_BYTES_MAX, 'a group is sealed before it is too large for its seal');
     let crc = 0;
     for (let at = this.#sealedPosition; at < end;) {
       const slice = buffer.view(at, end - at)!;

@@ -58,6 +58,7 @@ export class SnapshotSource {
    */
   async acquire(): Promise<SnapshotHandle> {
     const { log } = this.#options;
+    if (this.#isClosed) throw new Error(STOPPING);
     const holder = `full sync ${++this.#acquired}`;
     try {
       for (let attempt = 1; ; attempt++) {
@@ -91,10 +92,10 @@ export class SnapshotSource {
   async #takeOne(): Promise<TakenSnapshot> {
     const { clock, maySnapshot, snapshotter } = this.#options;
     while (!snapshotter.running && !maySnapshot()) {
-      if (this.#isClosed) throw new Error('the instance is stopping');
+      if (this.#isClosed) throw new Error(STOPPING);
       await new Promise<void>((resolve) => clock.after(this.#limits.snapshotRetryMs, resolve));
     }
-    if (this.#isClosed) throw new Error('the instance is stopping');
+    if (this.#isClosed) throw new Error(STOPPING);
     return snapshotter.run();
   }
 
@@ -131,6 +132,8 @@ export class SnapshotSource {
     disk.remove(`${directory}/${snapshot.file}`).catch(() => {});
   }
 }
+
+const STOPPING = 'the instance is stopping';
 
 class OpenSnapshot implements SnapshotHandle {
   readonly vector: VersionVector;

@@ -227,6 +227,31 @@ describe('Expirer', () => {
     expect([a.database.keyCount, a.database.keyspace.volatileCount]).toEqual([0, 0]);
   });
 
+  it('removes what expires while it waits to be settled after a full sync or a removal, as soon as it is', () => {
+    const nodes = [new Node(1, 1), new Node(2, 2)] as const;
+    const [a, b] = nodes;
+    const expirer = new Expirer(a.database);
+    for (const node of nodes) {
+      for (let i = 0; i < 300; i++) node.set(`${node.instance}:${i}`, 'v', START_MS + 100);
+      for (let i = 0; i < 300; i++) node.setField('h', `${node.instance}:${i}`, 'v');
+      for (let i = 0; i < 200; i++) expireField(node, 'h', `${node.instance}:${i}`, START_MS + 100);
+      node.database.commit();
+    }
+    const snapshot = b.database.beginSnapshot();
+    const incoming = a.database.beginIncoming();
+    for (let piece = snapshot.next(333); piece !== null; piece = snapshot.next(333)) incoming.feed(piece);
+    incoming.join();
+    a.database.setTime(START_MS + 100);
+    work(expirer, everybody, 40);
+    while (a.database.settleStep(7)) expirer.step(everybody);
+    work(expirer, everybody, 40);
+    expect(auditKeyspace(a.database.keyspace)).toEqual([]);
+    expect([a.database.keyCount, a.database.keyspace.volatileCount]).toEqual([1, 0]);
+    const { containers } = a.database.keyspace;
+    const hash = containers.hash(a.database.lookup(makeArgs(['h']), 0).record);
+    expect([containers.fieldCount(hash), containers.volatileCount(hash)]).toEqual([200, 0]);
+  });
+
   it('gives back all that times to live needed', () => {
     const { nodes, expirer } = open();
     const [a] = nodes as [Node];

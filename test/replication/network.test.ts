@@ -438,6 +438,43 @@ describe('generations', () => {
     await world.converge(10_000);
     expect(b.database.ops.size).toBe(51);
   });
+
+  it('that are newer than the current one of an instance show it that an older state was put back; nothing is lost', async () => {
+    const [a, b] = start(2) as [FakeInstance, FakeInstance];
+    writeMany(a, 50);
+    await world.converge();
+    a.replication.stop();
+    const newer = world.add(1, { generation: 105 });
+    newer.replication.start(world.peersOf(1));
+    await world.converge(10_000);
+    writeMany(newer, 20, 'newer');
+    await world.converge();
+    newer.replication.stop();
+    const returned = world.add(1, { generation: 100 });
+    returned.replication.start(world.peersOf(1));
+    await world.clock.until(() => returned.newerGenerations.length > 0, 'it is seen');
+    expect(returned.newerGenerations).toEqual([105]);
+    expect(returned.ownLosses).toEqual([]);
+    returned.write('after it');
+    await world.converge(10_000);
+    expect(b.database.ops.size).toBe(71);
+    await world.clock.run(1100);
+    expect(returned.link(2)).toMatchObject({ state: 'streaming', lagOperations: 0, lagMs: 0 });
+  });
+
+  it('are sent to an instance that has forgotten them even if it does not begin another', async () => {
+    const [a, b] = start(2) as [FakeInstance, FakeInstance];
+    a.replication.stop();
+    const newer = world.add(1, { generation: 105 });
+    newer.replication.start(world.peersOf(1));
+    writeMany(newer, 20, 'newer');
+    await world.clock.until(() => b.database.ops.size === 20, 'b has it', 10_000);
+    newer.replication.stop();
+    const returned = world.add(1, { generation: 100 });
+    returned.database.startGeneration = () => undefined;
+    returned.replication.start(world.peersOf(1));
+    await world.converge(10_000);
+  });
 });
 
 describe('a link', () => {
