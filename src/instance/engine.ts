@@ -10,6 +10,7 @@
  * Invariant: nothing is published under a generation that is not on disk; a merge's MERGE frame is in the log before anything that came after it.
  */
 import { Database } from '../database/database.ts';
+import type { DatabaseLimits } from '../database/limits.ts';
 import type { Host, Timer } from '../host/host.ts';
 import { Replication } from '../replication/replication.ts';
 import { REPLICATION_LIMITS, type ReplicationLimits } from '../replication/limits.ts';
@@ -52,6 +53,7 @@ export interface EngineOptions {
   readonly logChunkBytes?: number;
   readonly logSegmentBytes?: number;
   readonly storageLimits?: Partial<StorageLimits>;
+  readonly databaseLimits?: Partial<DatabaseLimits>;
   /** While the data is loaded, in every turn. */
   readonly onProgress?: (progress: LoadProgress) => void;
   /** Looked at in every turn of the loading: once true, `open` rejects with LoadingStopped. */
@@ -91,6 +93,7 @@ export class Engine {
       memoryBytesMax: config.memoryBytesMax,
       ...(options.arenaSegmentBytes === undefined ? {} : { segmentBytes: options.arenaSegmentBytes }),
       ...(options.logChunkBytes === undefined ? {} : { logChunkBytes: options.logChunkBytes }),
+      ...(options.databaseLimits === undefined ? {} : { limits: options.databaseLimits }),
     });
     database.setTime(host.clock.nowMs());
     const recovery = config.persistence.kind === 'disabled' ? null : await load(database, options);
