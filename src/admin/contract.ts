@@ -23,6 +23,8 @@ export const databaseConfig = z.object({
   aof_policy: z.enum(['appendfsync-every-sec', 'appendfsync-always']).default('appendfsync-every-sec'),
   authentication_redis_pass: z.string().default(''),
   crdt_repl_backlog_size: z.number().int().min(0).default(0),
+  /** How far ahead of an instance's clock another's may be whose operations it takes in, ms; 0: chosen by the instance. */
+  crdt_clock_ahead_max_ms: z.number().int().min(0).default(0),
 });
 
 /** What one instance has different from the database's defaults; nothing is filled in. */
@@ -33,6 +35,7 @@ export const databaseConfigOverride = z.object({
   aof_policy: z.enum(['appendfsync-every-sec', 'appendfsync-always']).optional(),
   authentication_redis_pass: z.string().optional(),
   crdt_repl_backlog_size: z.number().int().min(0).optional(),
+  crdt_clock_ahead_max_ms: z.number().int().min(0).optional(),
 });
 
 export const clusterInfo = z.object({

@@ -40,7 +40,8 @@ export async function followResync(links: readonly LinkToSync[], follow: Follow)
       links.filter((link) => !done.has(link)),
       follow,
     );
-    for (const { link, now } of states) if (now !== null && isDone(link, now, follow.full)) done.set(link, outcomeOf(now));
+    for (const { link, now } of states)
+      if (now !== null && isDone(link, now, follow.full)) done.set(link, outcomeOf(now));
     if (done.size === links.length) return links.map((link) => done.get(link)!);
     const open = states.filter(({ link }) => !done.has(link));
     report([`${done.size} of ${count(links.length, 'link')} done`, ...open.flatMap(progressOf)].join('; '));

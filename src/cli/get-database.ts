@@ -53,6 +53,10 @@ export function getText({ guid, name, default_db_config: config, instances }: Ge
         ['data_persistence', config.data_persistence],
         ...persistence,
         ['crdt_repl_backlog_size', config.crdt_repl_backlog_size === 0 ? 'auto' : `${config.crdt_repl_backlog_size}`],
+        [
+          'crdt_clock_ahead_max_ms',
+          config.crdt_clock_ahead_max_ms === 0 ? 'auto' : `${config.crdt_clock_ahead_max_ms}`,
+        ],
       ],
       1,
     ),

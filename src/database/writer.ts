@@ -14,7 +14,17 @@ import { type OriginTable, VersionVector } from '../crdt/version-vector.ts';
 import { writeVarint } from '../base/varint.ts';
 import { ArenaFullError, copyBytes, SEGMENT_SHIFT } from '../memory/arena.ts';
 import type { AppendBuffer } from '../memory/append-buffer.ts';
-import { cutsBytesMax, numberBytesMax, OP, SAME_KEY, SET, writeCuts, writeNumber, type FieldCuts } from './effects.ts';
+import {
+  cutsBytesMax,
+  numberBytesMax,
+  OP,
+  SAME_KEY,
+  SET,
+  writeCuts,
+  writeNumber,
+  type FieldCuts,
+  BatchTooLargeError,
+} from './effects.ts';
 import { KeyRef, TYPE } from './key-ref.ts';
 import type { Keyspace } from './keyspace.ts';
 import type { Mutator } from './mutator.ts';
@@ -32,14 +42,6 @@ const INCREMENT_BYTES_MAX = 1100;
 const CONTEXT_RESERVE_BYTES = 4096;
 /** Room for an effect's code, lengths, flags and times beside its bytes. */
 const EFFECT_OVERHEAD = 48;
-
-/** The effect would make its batch larger than anybody reads. Nothing has changed. */
-export class BatchTooLargeError extends Error {
-  constructor(bytes: number, bytesMax: number) {
-    super(`${bytes} more bytes would make the batch larger than the ${bytesMax} bytes that may be replicated at once`);
-    this.name = 'BatchTooLargeError';
-  }
-}
 
 export class Writer {
   readonly #keyspace: Keyspace;

@@ -34,7 +34,6 @@ export function warmUp(clock: Clock): {
   let followed = 0;
   for (let turn = 0; turn < limits.WARM_UP_TURNS && clock.monotonicMs() < until; turn++) {
     endpoint.serve(turn);
-    peer.setTime(database.nowMs);
     followed = follow(peer, database, followed);
     if (turn % 16 === 8 && database.maySnapshot) snapshot ??= database.beginSnapshot();
     database.settleStep(limits.SETTLE_STEP);

@@ -64,6 +64,7 @@ export function instanceConfigOf(record: DatabaseRecord, local: LocalSettings): 
     controlSecret: local.controlSecret,
     memoryBytesMax: config.memory_size,
     backlogBytesMax: config.crdt_repl_backlog_size,
+    ...(config.crdt_clock_ahead_max_ms === 0 ? {} : { clockAheadMaxMs: config.crdt_clock_ahead_max_ms }),
     compression: own.compression,
     peers: record.instances
       .filter((instance) => instance.id !== own.id)

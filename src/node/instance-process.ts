@@ -12,7 +12,14 @@ import { controlInstance } from './control.ts';
 import type { Entry } from './entries.ts';
 import { isDiskFull, openLog, readJson, readLogTail, replaceJson } from './files.ts';
 import type { DatabasePaths } from './home.ts';
-import { EXIT_POLL_MS, LIVENESS_POLL_MS, SIGKILL_MS_MAX, STOP_LOOK_MS, STOP_STALL_MS_MAX } from './limits.ts';
+import {
+  EXIT_POLL_MS,
+  LIVENESS_POLL_MS,
+  LOG_TAIL_LINES,
+  SIGKILL_MS_MAX,
+  STOP_LOOK_MS,
+  STOP_STALL_MS_MAX,
+} from './limits.ts';
 import { identifyProcess, isAlive, processIdentity, signalProcess, type ProcessIdentity } from './process-identity.ts';
 import { StopProgress } from './stop-progress.ts';
 import { monotonicMs, pollUntil, sleep } from './system.ts';
@@ -165,9 +172,12 @@ async function ordersShutdown(config: InstanceConfig): Promise<boolean> {
   }
 }
 
+/** What the process said last of why it ended; Node.js itself ends with its version, after the error and its stack. */
 async function lastLine(paths: DatabasePaths, fromBytes: number): Promise<string> {
-  const [line = ''] = await readLogTail(paths.log, fromBytes, 1).catch(() => []);
+  const lines = await readLogTail(paths.log, fromBytes, LOG_TAIL_LINES).catch(() => []);
+  const last = lines.at(-1) ?? '';
+  if (/^Node\.js v\d/.test(last)) return lines.findLast((line) => /^\w*Error\b/.test(line)) ?? last;
   // Then it could not write why.
-  if (line === '' && (await isDiskFull(paths.directory).catch(() => false))) return 'the disk is full';
-  return line;
+  if (last === '' && (await isDiskFull(paths.directory).catch(() => false))) return 'the disk is full';
+  return last;
 }

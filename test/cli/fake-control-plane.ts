@@ -65,6 +65,7 @@ export class FakeControlPlane implements ControlPlane {
         aof_policy: 'appendfsync-every-sec',
         authentication_redis_pass: '',
         crdt_repl_backlog_size: 0,
+        crdt_clock_ahead_max_ms: 0,
       },
       instances: clusters.map((cluster, index) => ({
         id: index + 1,

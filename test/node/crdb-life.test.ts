@@ -70,6 +70,25 @@ describe('creating a database', () => {
     for (const word of ['pass-of-orders', password, all[1]!.credentials.password]) expect(answer).not.toContain(word);
   });
 
+  it('hands the bound for clocks to the instances, and keeps it over a change of the file', async () => {
+    const all = [await nodes.start('eu'), await nodes.start('us')];
+    const request = requestFor('orders', all);
+    const config = { ...request.default_db_config, crdt_clock_ahead_max_ms: 5_000 };
+    const { client } = all[0]!;
+    const task = await client.createDatabase({ ...request, default_db_config: config });
+    const { crdb_guid: guid } = await taskEnd(client, task);
+    await client.changeSync(guid!, { action: 'pause' });
+    const file = JSON.parse(readFileSync(join(nodes.folder('eu', guid!), 'instance.json'), 'utf8')) as unknown;
+    expect(file).toMatchObject({ clockAheadMaxMs: 5_000, peers: [{ paused: true }] });
+  });
+
+  it('tells why an instance ended that Node.js itself gave up', async () => {
+    const node = await nodes.start('eu');
+    const { client } = node;
+    const ended = await taskEnd(client, await client.createDatabase(requestFor('throwing-orders', [node])));
+    expect(ended.errors[0]!.description).toContain('exit code 1: TypeError: a bug at its start');
+  });
+
   it('waits for an instance that is loading', async () => {
     const all = [await nodes.start('eu')];
     const guid = await createOn(all, 'slow-orders');
