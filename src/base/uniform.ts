@@ -4,9 +4,11 @@
  * Why not the remainder: it favours the small ones wherever the bound does not divide 2^32. Bits beyond the bound are masked away and what is
  * still too large is drawn again: fewer than two draws on average.
  */
+const { clz32 } = Math;
+
 export function uniformBelow(bound: number, nextUint32: () => number): number {
   if (bound <= 1) return 0;
-  const shift = Math.clz32(bound - 1);
+  const shift = clz32(bound - 1);
   for (;;) {
     // The upper bits: the lower ones of a simple generator are the worse ones.
     const value = nextUint32() >>> shift;

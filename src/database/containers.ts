@@ -136,7 +136,7 @@ export class Containers {
   /** Entries that a client sees, or would see: those of earlier content that waits are guessed. */
   visibleCount(type: ContainerType, container: number): number {
     const count = type.visibleCount(container);
-    return type.isStaged(container) ? count + this.stages.guessVisible(container) : count;
+    return type.isStaged(container) ? count + this.stages.containers.guessVisible(container) : count;
   }
 
   /** The visible type of a record with attributes, containers alone; none: no container shows anything. */
@@ -218,7 +218,7 @@ export class Containers {
   /** The entry of that name; 0: none. */
   find(type: ContainerType, container: number, bytes: Uint8Array, start: number, length: number): number {
     if (container === 0) return 0;
-    if (type.isStaged(container)) this.stages.settleEntry(container, bytes, start, length);
+    if (type.isStaged(container)) this.stages.containers.settleEntry(container, bytes, start, length);
     return type.find(container, bytes, start, length);
   }
 
@@ -249,7 +249,7 @@ export class Containers {
 
   /** Any type can tell whether a container is staged. */
   #settle(container: number): void {
-    if (container !== 0 && this.hashes.isStaged(container)) this.stages.settleContainer(container);
+    if (container !== 0 && this.hashes.isStaged(container)) this.stages.containers.settleContainer(container);
   }
 
   #word(address: number, index: number): number {

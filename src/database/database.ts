@@ -98,7 +98,12 @@ export class Database {
     this.memoryBytesMax = options.memoryBytesMax ?? 0;
     this.#instance = options.instance;
     this.log = new AppendBuffer({ chunkBytes: options.logChunkBytes ?? LOG_CHUNK_BYTES });
-    this.keyspace = new Keyspace({ arena, origins: this.origins, seed: options.random(), limits: this.limits });
+    this.keyspace = new Keyspace({
+      arena,
+      origins: this.origins,
+      seed: [options.random(), options.random()],
+      limits: this.limits,
+    });
     this.#collector = new Collector(this.keyspace);
     this.#mutator = new Mutator(this.keyspace, this.watches);
     const shared = {

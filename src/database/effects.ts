@@ -106,6 +106,14 @@ export class UnsupportedBatchError extends Error {
   }
 }
 
+/** The effect would make its batch larger than anybody reads. Nothing has changed. */
+export class BatchTooLargeError extends Error {
+  constructor(bytes: number, bytesMax: number) {
+    super(`${bytes} more bytes would make the batch larger than the ${bytesMax} bytes that may be replicated at once`);
+    this.name = 'BatchTooLargeError';
+  }
+}
+
 /** For whoever only wants to know whether it can be read. */
 const IGNORE: EffectHandler = {
   key: () => {},

@@ -78,7 +78,7 @@ export class Incoming {
     assert(header !== null && this.complete && !this.#isEnded, 'a full sync is joined once, when it is complete');
     this.#isEnded = true;
     const ks = this.#keyspace;
-    ks.stages.stageKeys(
+    ks.stages.keys.stage(
       {
         kind: 'join',
         vectors: { target: this.#options.local().clone(), other: header.vector },

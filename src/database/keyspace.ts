@@ -21,12 +21,12 @@ import {
 import type { OriginTable } from '../crdt/version-vector.ts';
 import { Arena, SEGMENT_MASK, SEGMENT_SHIFT } from '../memory/arena.ts';
 import { ByteMap, MAP_BYTES } from '../memory/byte-map.ts';
+import type { HashSeed } from '../memory/key-hash.ts';
 import { CONTAINER, mapOf } from './container-type.ts';
 import { Containers } from './containers.ts';
 import { Expiries } from './expiries.ts';
 import { KeyRef, TYPE, type Type } from './key-ref.ts';
 import type { DatabaseLimits } from './limits.ts';
-import { OwedCuts } from './owed-cuts.ts';
 import type { PreImages } from './pre-images.ts';
 import { Stages } from './stages.ts';
 import type { ValueRef } from './value-ref.ts';
@@ -64,7 +64,7 @@ export class Keyspace {
   constructor(options: {
     readonly arena: Arena;
     readonly origins: OriginTable;
-    readonly seed: number;
+    readonly seed: HashSeed;
     readonly limits: DatabaseLimits;
   }) {
     const { arena, origins, seed } = options;
@@ -82,7 +82,7 @@ export class Keyspace {
       members: new ByteMap(arena, { keyOffset: ELEMENT_KEY_OFFSET, seed }),
     });
     this.keys = this.newKeyMap();
-    this.stages = new Stages(this, options.limits, new OwedCuts(this));
+    this.stages = new Stages(this);
     this.containers.stages = this.stages;
     this.expiries = new Expiries(arena, { cells: this.cells, containers: this.containers, origins });
   }
@@ -96,7 +96,7 @@ export class Keyspace {
 
   /** Visible keys, those included that wait to be settled. */
   get visibleKeys(): number {
-    return this.stagesHoldKeys ? this.keyCount + this.stages.waitingKeys : this.keyCount;
+    return this.stagesHoldKeys ? this.keyCount + this.stages.keys.waitingCount : this.keyCount;
   }
 
   /** Whether a client sees the key. */
@@ -114,7 +114,7 @@ export class Keyspace {
     ref.length = length;
     ref.serial++;
     ref.hash = this.keyMaps.hash(bytes, start, length);
-    if (this.stagesHoldKeys) this.stages.settleKey(ref);
+    if (this.stagesHoldKeys) this.stages.keys.settle(ref);
     ref.record = this.keyMaps.find(this.keys, ref.hash, bytes, start, length);
     ref.type = ref.record === 0 ? TYPE.none : this.typeOf(ref.record);
     return ref;
@@ -310,7 +310,7 @@ export class Keyspace {
 
   /** One step of a walk over all keys that a client may see; see Stages.scan. */
   scan(cursor: number, visit: (record: number) => void): number {
-    return this.stages.scan(cursor, visit);
+    return this.stages.keys.scan(cursor, visit);
   }
 
   /** Calls back for every live record. No stage may hold keys. */

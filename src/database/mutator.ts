@@ -64,7 +64,7 @@ export class Mutator {
       if (!plain) {
         this.#cut(record, cuts);
         if ((flags & SET.keepTtl) === 0) {
-          ks.stages.removeContents(ref, this.context, this.owes);
+          ks.stages.containers.removeContents(ref, this.context, this.owes);
           ks.cells.dropExpiry(record, this.context);
         }
       }
@@ -95,7 +95,7 @@ export class Mutator {
     for (const { start, length, cuts: observed } of fieldCuts) {
       this.#cutEntry(ref, ks.containers.hashes, bytes, start, length, observed);
     }
-    ks.stages.removeCovered(ref, this.context, this.owes);
+    ks.stages.keys.removeCovered(ref, this.context, this.owes);
   }
 
   /** Raises the cuts of a key's counter: a removal before this one had observed it. */
@@ -222,7 +222,7 @@ export class Mutator {
     if (ref.record === 0) this.#createKey(ref, 0);
     const { sets, members } = ks.containers;
     const set = ks.containers.open(sets, ref.record);
-    if (sets.isStaged(set)) ks.stages.settleEntry(set, bytes, start, length);
+    if (sets.isStaged(set)) ks.stages.containers.settleEntry(set, bytes, start, length);
     const hash = members.hash(bytes, start, length);
     const member = members.find(mapOf(set), hash, bytes, start, length);
     if (member === 0) {
@@ -259,7 +259,7 @@ export class Mutator {
     this.#watches.touchWhere((key) => ks.holds(key));
     if (ks.stagesHoldKeys || ks.keyMaps.count(ks.keys) > ks.limits.smallKeyspaceKeys) {
       const context = this.context === null ? null : this.context.clone();
-      ks.stages.stageKeys({ kind: 'removal', context, owes: this.owes }, null);
+      ks.stages.keys.stage({ kind: 'removal', context, owes: this.owes }, null);
       return;
     }
     const records: number[] = [];
@@ -327,7 +327,7 @@ export class Mutator {
     const ks = this.#keyspace;
     const { fields, hashes } = ks.containers;
     const map = mapOf(hash);
-    if (known === 0 && hashes.isStaged(hash)) ks.stages.settleEntry(hash, bytes, start, length);
+    if (known === 0 && hashes.isStaged(hash)) ks.stages.containers.settleEntry(hash, bytes, start, length);
     const fieldHash = known === 0 ? fields.hash(bytes, start, length) : 0;
     const field = known === 0 ? fields.find(map, fieldHash, bytes, start, length) : known;
     if (field === 0) return ks.cells.create(fields, map, fieldHash, bytes, start, length, valueRoom, ks.epoch);

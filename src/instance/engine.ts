@@ -10,6 +10,7 @@
  * Invariant: nothing is published under a generation that is not on disk; a merge's MERGE frame is in the log before anything that came after it.
  */
 import { Database } from '../database/database.ts';
+import type { DatabaseLimits } from '../database/limits.ts';
 import type { Host, Timer } from '../host/host.ts';
 import { Replication } from '../replication/replication.ts';
 import { REPLICATION_LIMITS, type ReplicationLimits } from '../replication/limits.ts';
@@ -43,6 +44,8 @@ export interface EngineOptions {
   readonly onFatal: (reason: string) => void;
   /** A client of another instance published. */
   readonly onPeerMessage?: (message: PeerMessage) => void;
+  /** Clients' writes are to be refused with this error; null: they may be taken again. */
+  readonly onWritable?: (refusal: string | null) => void;
   /** What differs from the defaults. */
   readonly replicationLimits?: Partial<ReplicationLimits>;
   /** Smaller ones suit the simulation, bytes. */
@@ -50,6 +53,7 @@ export interface EngineOptions {
   readonly logChunkBytes?: number;
   readonly logSegmentBytes?: number;
   readonly storageLimits?: Partial<StorageLimits>;
+  readonly databaseLimits?: Partial<DatabaseLimits>;
   /** While the data is loaded, in every turn. */
   readonly onProgress?: (progress: LoadProgress) => void;
   /** Looked at in every turn of the loading: once true, `open` rejects with LoadingStopped. */
@@ -89,6 +93,7 @@ export class Engine {
       memoryBytesMax: config.memoryBytesMax,
       ...(options.arenaSegmentBytes === undefined ? {} : { segmentBytes: options.arenaSegmentBytes }),
       ...(options.logChunkBytes === undefined ? {} : { logChunkBytes: options.logChunkBytes }),
+      ...(options.databaseLimits === undefined ? {} : { limits: options.databaseLimits }),
     });
     database.setTime(host.clock.nowMs());
     const recovery = config.persistence.kind === 'disabled' ? null : await load(database, options);
@@ -107,6 +112,7 @@ export class Engine {
         backlogBytesMax: config.backlogBytesMax,
         limits: storageLimitsOf(options),
         onFatal: (error) => options.onFatal(`the log cannot be written: ${error.message}`),
+        onRoom: (error) => noteRoom(options, error),
         onSlowSync: (ms) => options.log('info', `fsync is slow: ${Math.round(ms)} ms, replies may wait for it`),
       },
       recovery?.log ?? EMPTY_LOG,
@@ -444,10 +450,21 @@ export class Engine {
     const now = this.#host.clock.monotonicMs();
     for (const link of this.links()) if (link.state === 'streaming') this.#streamedAtMs.set(link.from, now);
     this.enterTurn();
+    if (this.database.keyspace.arena.droppedBytes >= limits.DROPPED_BYTES_MAX) this.#host.collectGarbage();
     this.#typeConflictLog.endPeriod();
     if (!this.database.maySnapshot || (!this.#snapshotDue && !this.#snapshotter.wanted())) return;
     this.snapshot().catch((error: unknown) => this.#options.log('error', `snapshot failed: ${String(error)}`));
   }
+}
+
+function noteRoom({ log, onWritable }: EngineOptions, error: Error | null): void {
+  if (error === null) log('info', 'there is room for the log again: writes are taken');
+  else log('error', `no room for the log: ${error.message}; writes are refused until there is`);
+  onWritable?.(
+    error === null
+      ? null
+      : 'MISCONF no room on the disk for the log: writes are refused until there is. Free some space; nothing else is needed',
+  );
 }
 
 function logPersistence(config: InstanceConfig): LogPersistence {

@@ -46,7 +46,7 @@ export function createInstancePort(
         rdb_bgsave_in_progress: database.isSnapshotting ? 1 : 0,
         aof_enabled: config.persistence.kind === 'aof' ? 1 : 0,
         aof_rewrite_in_progress: 0,
-        aof_last_write_status: 'ok',
+        aof_last_write_status: log.noRoom === null ? 'ok' : 'err',
         aof_current_size: log.endPosition,
         aof_pending_bytes: log.unwrittenBytes,
       },

@@ -65,6 +65,7 @@ export class Instance {
         ...(options.isStopping === undefined ? {} : { isStopping: options.isStopping }),
         onPeerMessage: ({ channel, message, sharded }) => server.pubsub.deliver(channel, message, sharded),
         onProgress: (progress) => loading.note(progress),
+        onWritable: (refusal) => server.refuseWrites(refusal),
       });
       const port = createInstancePort(engine, options, (changed) => server.setCredentials(changed));
       server.serve(engine.database, port);

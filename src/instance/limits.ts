@@ -40,3 +40,6 @@ export const WARM_UP_SEGMENT_BYTES = 32 * 1024 * 1024;
 /** How often an instance that is loading, or writing its last snapshot, says how far it is, ms. */
 export const LOADING_LINE_MS = 5_000;
 export const STOPPING_LINE_MS = 5_000;
+
+/** Memory given up by the arena that may wait for V8's next collection, bytes; more is collected within a housekeeping period. */
+export const DROPPED_BYTES_MAX = 64 * 1024 * 1024;

@@ -34,7 +34,6 @@ export function warmUp(clock: Clock): {
   let followed = 0;
   for (let turn = 0; turn < limits.WARM_UP_TURNS && clock.monotonicMs() < until; turn++) {
     endpoint.serve(turn);
-    peer.setTime(database.nowMs);
     followed = follow(peer, database, followed);
     if (turn % 16 === 8 && database.maySnapshot) snapshot ??= database.beginSnapshot();
     database.settleStep(limits.SETTLE_STEP);
@@ -54,7 +53,7 @@ function rehearsalDatabase(instance: number): Database {
 
 /** Applies what the other has committed since; returns where its log ends. */
 function follow(peer: Database, { log, nowMs }: Database, from: number): number {
-  peer.setTime(nowMs); // what comes from far ahead is refused
+  peer.setTime(nowMs);
   while (from < log.end) {
     const bytes = log.view(from, log.end - from)!;
     for (const { start, end } of framesOf(bytes, 0, bytes.length)) peer.applyBatch(bytes, start, end);

@@ -19,6 +19,8 @@
  * of the old one are empty; while a map is drained, so are the first `drained` ones of its only table.
  */
 import { uniformBelow } from '../base/uniform.ts';
+import { hashKey, type HashSeed } from './key-hash.ts';
+import { mask, nextCursor } from './reverse-cursor.ts';
 import { SEGMENT_MASK, SEGMENT_SHIFT, type Arena } from './arena.ts';
 
 export const MAP_BYTES = 32;
@@ -36,23 +38,30 @@ const SHRINK_LOG = 3;
 const SHRINK_STEP_LOG = 4;
 /** Buckets with entries that are moved per entry removed: a shrink is done when a quarter of what was there at its begin is gone. */
 const BUCKETS_PER_REMOVAL = 4;
+/** A choice finds one entry in 2^7 buckets slow, and moves that many at a time (and sixteen times as many empty ones). */
+const DESERT_LOG = 7;
+const DESERT_BUCKETS = 4096;
 /** Empty buckets skipped per bucket to be moved (or entry to be drained) before a step gives up. */
 const EMPTY_BUCKETS_PER_STEP = 16;
-/** Longer chains do not come about by chance while there are as many buckets as entries. */
+/** Longer chains do not come about by chance while there are as many buckets as entries. Its logarithm is 4: see `random`. */
 const CHAIN_MAX = 16;
+
+const { clz32 } = Math;
 
 export class ByteMap {
   readonly #arena: Arena;
   readonly #keyOffset: number;
   readonly #seed: number;
+  readonly #seed2: number;
   /** Maps being scanned, one inside another: a visit to a hash's key scans its fields. Their tables must not change meanwhile. */
   readonly #scanned: number[] = [];
 
-  /** `keyOffset`: bytes from the start of an entry to its key. `seed`: 32 random bits, against crafted collisions. */
-  constructor(arena: Arena, options: { readonly keyOffset: number; readonly seed: number }) {
+  /** `keyOffset`: bytes from the start of an entry to its key. `seed`: see key-hash.ts. */
+  constructor(arena: Arena, options: { readonly keyOffset: number; readonly seed: HashSeed }) {
     this.#arena = arena;
     this.#keyOffset = options.keyOffset;
-    this.#seed = options.seed | 0;
+    this.#seed = options.seed[0] | 0;
+    this.#seed2 = options.seed[1] | 0;
   }
 
   /** Makes the 32 bytes at `map` an empty map. It has no table until something is added. */
@@ -95,13 +104,8 @@ export class ByteMap {
     return this.#arena.words[map >>> SEGMENT_SHIFT]![(map & SEGMENT_MASK) << 1]!;
   }
 
-  /** FNV-1a over the key, seeded, with a final mix (http://www.isthe.com/chongo/tech/comp/fnv/). */
   hash(bytes: Uint8Array, start: number, length: number): number {
-    let hash = this.#seed;
-    for (let i = start, end = start + length; i < end; i++) hash = Math.imul(hash ^ bytes[i]!, 16777619);
-    hash ^= hash >>> 15;
-    hash = Math.imul(hash, 0x2c1b3c6d);
-    return hash ^ (hash >>> 12);
+    return hashKey(this.#seed, this.#seed2, bytes, start, length);
   }
 
   /** Address of the entry with that key; 0 when there is none. */
@@ -284,7 +288,8 @@ export class ByteMap {
     const at = (map & SEGMENT_MASK) << 1;
     const count = mapWords[at]!;
     if (count === 0) return 0;
-    this.continueResize(map, BUCKETS_PER_REMOVAL);
+    // Nearly all entries taken at once, none removed since: before long darts miss for seconds, the table is shrunk.
+    while (this.continueResize(map, BUCKETS_PER_REMOVAL) && this.#isDesert(map)) this.#moveBuckets(map, DESERT_BUCKETS);
     const isResizing = mapWords[at + MAP.newTable] !== 0;
     const table = mapWords[at + MAP.table]!;
     const newTable = mapWords[at + MAP.newTable]!;
@@ -292,9 +297,14 @@ export class ByteMap {
     const oldBuckets = 2 ** mapWords[at + MAP.log]! - first;
     const newBuckets = isResizing ? 2 ** mapWords[at + MAP.newLog]! : 0;
     const height = CHAIN_MAX * Math.ceil(count / Math.max(oldBuckets + first, newBuckets));
+    const width = oldBuckets + newBuckets;
+    const shift = clz32(width - 1);
     for (;;) {
-      let position = uniformBelow(height, nextUint32);
-      const pick = uniformBelow(oldBuckets + newBuckets, nextUint32);
+      // One number serves for both where its bits suffice: the upper four for the position, some of the others for the bucket.
+      const drawn = nextUint32();
+      let position = height === CHAIN_MAX ? drawn >>> 28 : uniformBelow(height, nextUint32);
+      const pick = shift < 4 ? uniformBelow(width, nextUint32) : (drawn << 4) >>> shift;
+      if (pick >= width) continue;
       let entry = pick < oldBuckets ? this.#head(table, first + pick) : this.#head(newTable, pick - oldBuckets);
       while (position > 0 && entry !== 0) {
         entry = this.#next(entry);
@@ -314,6 +324,13 @@ export class ByteMap {
     if (words[at + MAP.newTable] !== 0) this.#moveBuckets(map, buckets);
     if (words[at + MAP.newTable] === 0) this.#shrinkIfSparse(map);
     return words[at + MAP.newTable] !== 0;
+  }
+
+  /** Sparser than removals ever leave a table. */
+  #isDesert(map: number): boolean {
+    const words = this.#arena.words[map >>> SEGMENT_SHIFT]!;
+    const at = (map & SEGMENT_MASK) << 1;
+    return !this.#isScanned(map) && words[at]! < 2 ** (words[at + MAP.log]! - DESERT_LOG);
   }
 
   #keyEquals(entry: number, bytes: Uint8Array, start: number, length: number): boolean {
@@ -469,21 +486,3 @@ export class ByteMap {
 
 /** Of a table with as many buckets as entries at least. */
 const logFor = (count: number): number => (count <= 1 ? 0 : 32 - Math.clz32(count - 1));
-
-const mask = (log: number): number => (1 << log) - 1;
-
-/** Counts up in reversed bits below `log`: the higher bits of a cursor are settled first, so a resize neither skips nor restarts. */
-function nextCursor(cursor: number, log: number): number {
-  cursor |= ~mask(log);
-  cursor = reverseBits(cursor);
-  cursor = (cursor + 1) | 0;
-  return reverseBits(cursor);
-}
-
-function reverseBits(value: number): number {
-  value = ((value >>> 1) & 0x55555555) | ((value & 0x55555555) << 1);
-  value = ((value >>> 2) & 0x33333333) | ((value & 0x33333333) << 2);
-  value = ((value >>> 4) & 0x0f0f0f0f) | ((value & 0x0f0f0f0f) << 4);
-  value = ((value >>> 8) & 0x00ff00ff) | ((value & 0x00ff00ff) << 8);
-  return (value >>> 16) | (value << 16);
-}

@@ -1,5 +1,6 @@
 /** Commands that choose or walk through fields of a hash: HRANDFIELD, HSCAN. */
 import { matchGlob } from '../base/glob.ts';
+import { uniformBelow } from '../base/uniform.ts';
 import type { Keyspace } from '../database/keyspace.ts';
 import { countVisibleFields } from '../database/visible-fields.ts';
 import { SEGMENT_SHIFT } from '../memory/arena.ts';
@@ -57,7 +58,7 @@ function chooseFields(call: Call, hash: number, count: number): readonly number[
   }
   const chosen: number[] = [];
   while (chosen.length < -count) {
-    chosen.push(listed === null ? fields.random(map, random) : listed[random() % listed.length]!);
+    chosen.push(listed === null ? fields.random(map, random) : listed[uniformBelow(listed.length, random)]!);
   }
   return chosen;
 }

@@ -4,6 +4,7 @@
  * SCAN gives Redis's guarantee, through the byte map's cursor: a key that is there from the first call to the last is returned at least once.
  */
 import { matchGlob } from '../base/glob.ts';
+import { uniformBelow } from '../base/uniform.ts';
 import type { Database } from '../database/database.ts';
 import type { Keyspace } from '../database/keyspace.ts';
 import { TYPE_NAMES } from '../database/key-ref.ts';
@@ -60,14 +61,16 @@ function randomVisible(database: Database): number {
   const { keyspace, random } = database;
   if (database.keyCount === 0) return 0;
   for (let i = 0; i < RANDOM_TRIES_MAX; i++) {
-    const record = keyspace.stages.random(random);
+    const record = keyspace.stages.keys.random(random);
     if (record !== 0 && isVisible(keyspace, record)) return record;
   }
-  let first = 0;
+  // Nearly all that was met is hidden: whoever looks at all keys chooses among the visible ones (a reservoir of one).
+  let chosen = 0;
+  let seen = 0;
   eachVisible(keyspace, (record) => {
-    first ||= record;
+    if (uniformBelow(++seen, random) === 0) chosen = record;
   });
-  return first;
+  return chosen;
 }
 
 function eachVisible(keyspace: Keyspace, visit: (record: number) => void): void {

@@ -7,7 +7,7 @@
  * Invariant: between two requests the database has no open batch, whatever a command did, an exception included.
  */
 import type { Database } from '../database/database.ts';
-import { BatchTooLargeError } from '../database/writer.ts';
+import { BatchTooLargeError } from '../database/effects.ts';
 import type { Clock } from '../host/host.ts';
 import type { QueuedCommand, ServerPort, Session } from '../redis-commands/session.ts';
 import { USER } from '../redis-commands/session.ts';
@@ -57,6 +57,8 @@ export class Dispatcher {
   pausedUntilMs = 0;
   /** The disk takes the log more slowly than clients write it: writes wait. */
   logIsBehind = false;
+  /** Why no client may write; null: they may. */
+  writeRefusal: string | null = null;
   pausesWritesOnly = false;
   #database: Database;
   readonly #clock: Clock;
@@ -119,6 +121,7 @@ export class Dispatcher {
     if (this.#database.memoryBytesMax > 0 && this.#database.isFull && needsMemory(session, entry)) {
       return this.#refuse(session, entry, OUT_OF_MEMORY);
     }
+    if (this.writeRefusal !== null && writes(session, entry)) return this.#refuse(session, entry, this.writeRefusal);
     if (session.protocol === 2 && !entry.runsWhileSubscribed && session.subscriptionCount > 0) {
       return this.#refuse(session, entry, onlyWhileSubscribed(entry.lowerName));
     }
@@ -303,15 +306,18 @@ export class Dispatcher {
     const held = this.logIsBehind;
     if (!held && this.pausedUntilMs === 0) return false;
     if (session.user === USER.control || session.user === USER.replication) return false;
-    const writes = entry.isWrite || (entry.spec.name === 'EXEC' && hasQueued(session, 'write'));
-    if (held && writes) return true;
+    const isWrite = writes(session, entry);
+    if (held && isWrite) return true;
     if (this.pausedUntilMs === 0 || this.#database.nowMs >= this.pausedUntilMs) return false;
-    return writes || entry.spec.name === 'PUBLISH' || entry.spec.name === 'SPUBLISH' || !this.pausesWritesOnly;
+    return isWrite || entry.spec.name === 'PUBLISH' || entry.spec.name === 'SPUBLISH' || !this.pausesWritesOnly;
   }
 }
 
 const hasQueued = (session: Session, flag: 'write' | 'denyoom'): boolean =>
   session.transaction?.queue.some(({ spec }) => spec.flags.includes(flag)) ?? false;
+
+const writes = (session: Session, entry: TableEntry): boolean =>
+  entry.isWrite || (entry.spec.name === 'EXEC' && hasQueued(session, 'write'));
 
 /** Each argument may be said by an effect of its own, and the key by all of them, which is shorter from the second on. */
 function demandRoom(database: Database, args: Args): void {

@@ -207,6 +207,12 @@ export class RedisServer implements ServerPort {
     else this.resumeHeld();
   }
 
+  /** From now on clients' writes are refused with this; null: they are taken again. Those that wait learn of it, too. */
+  refuseWrites(reason: string | null): void {
+    this.#dispatcher.writeRefusal = reason;
+    this.resumeHeld();
+  }
+
   execute(session: ClientConnection, args: Args): typeof EXECUTED | typeof HELD {
     return this.#dispatcher.execute(session, args);
   }

@@ -28,6 +28,10 @@ export interface StorageLimits {
   readonly retentionPeriodMs: number;
   /** An fsync that takes longer is reported. */
   readonly slowSyncMs: number;
+  /** How often a write is tried again that found no room on the disk. */
+  readonly roomRetryMs: number;
+  /** What may wait in memory for room on the disk; beyond it the instance ends. */
+  readonly roomUnwrittenBytesMax: number;
 
   /** Bytes of a snapshot that are encoded in one turn of the event loop, and the time after which a turn ends anyway. */
   readonly snapshotSliceBytes: number;
@@ -37,6 +41,8 @@ export interface StorageLimits {
   readonly snapshotLogBytesMin: number;
   /** How often it is looked whether the database can begin a snapshot that a peer waits for. */
   readonly snapshotRetryMs: number;
+  /** After a snapshot that failed, none is due for so long. */
+  readonly snapshotFailurePauseMs: number;
   /** Of a snapshot file that is read for a feed: bytes of one piece at most. */
   readonly snapshotReadBytes: number;
 
@@ -64,11 +70,14 @@ export const STORAGE_LIMITS: StorageLimits = {
   syncPeriodMs: 1_000,
   retentionPeriodMs: 1_000,
   slowSyncMs: 2_000,
+  roomRetryMs: 1_000,
+  roomUnwrittenBytesMax: 64 * 1024 * 1024,
   snapshotSliceBytes: 256 * 1024,
   snapshotPieceBytes: 64 * 1024,
   snapshotTurnMs: 1,
   snapshotLogBytesMin: 64 * 1024 * 1024,
   snapshotRetryMs: 50,
+  snapshotFailurePauseMs: 60_000,
   snapshotReadBytes: 64 * 1024,
   chunkBytesMax: 256 * 1024,
   spoolUnwrittenBytesMax: 4 * 1024 * 1024,

@@ -73,6 +73,8 @@ export interface LogOptions {
   /** The disk failed. Nothing is acknowledged any more; the process should end. Called once. */
   readonly onFatal: (error: Error) => void;
   readonly onSlowSync?: (ms: number) => void;
+  /** There is no room for the log; what is committed waits in memory, so that little should be. null: there is again. */
+  readonly onRoom?: (error: Error | null) => void;
 }
 
 const NOTHING = Buffer.alloc(0);
@@ -93,6 +95,7 @@ export class Log {
   #snapshotPosition: number;
   #snapshotVector: VersionVector;
   #flushArmed = false;
+  #noRoom: Error | null = null;
   #heldPosition = Infinity;
   #holds = 0;
   /** More was committed while the writer was busy. */
@@ -157,6 +160,7 @@ export class Log {
       onRound: () => this.#onRound(),
       onDurable: () => this.#onDurable(),
       onFatal: (error) => this.#fail(error),
+      onRoom: (error) => this.#onRoom(error),
       onSlowSync: this.#options.onSlowSync ?? (() => {}),
     });
   }
@@ -223,9 +227,18 @@ export class Log {
     return this.#snapshotPosition;
   }
 
+  /** Why nothing can be written at the moment; null: it can. */
+  get noRoom(): Error | null {
+    return this.#noRoom;
+  }
+
   /** Something was committed. Call it after each commit, or once per turn. */
   wake(): void {
     if (this.#state !== 'open') return;
+    if (this.#noRoom !== null && this.unwrittenBytes > this.#limits.roomUnwrittenBytesMax) {
+      this.#writer!.giveUp();
+      return;
+    }
     if (this.#writer !== null && this.#buffer.end - this.#sealer.sealedPosition >= this.#limits.groupBytesMax)
       this.#sealAndWrite();
     if (this.#flushArmed) return;
@@ -315,6 +328,7 @@ export class Log {
   async close(): Promise<void> {
     if (this.#state !== 'open') return;
     this.#state = 'closing';
+    this.#writer?.giveUp();
     await this.#idle();
     if (this.#writer !== null && this.#failure === null) {
       this.#sealer.appendClean();
@@ -327,6 +341,7 @@ export class Log {
   /** Ends without another write to the log: for an instance that could not start, or after `onFatal`. */
   async abandon(): Promise<void> {
     if (this.#state === 'open') this.#state = 'closing';
+    this.#writer?.giveUp();
     await this.#idle();
     await this.#release();
   }
@@ -379,6 +394,12 @@ export class Log {
     }
     if (this.#publishAgain) this.#publish();
     if (!this.#writer!.busy) this.#wakeIdleWaiters();
+  }
+
+  #onRoom(error: Error | null): void {
+    this.#noRoom = error;
+    this.#options.onRoom?.(error);
+    if (error !== null && this.#state === 'closing') this.#writer!.giveUp();
   }
 
   #onDurable(): void {

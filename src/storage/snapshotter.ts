@@ -64,6 +64,8 @@ export class Snapshotter {
   #lastMs: number;
   #progress: { writtenBytes: number; estimatedBytes: number } | null = null;
   #isEnding = false;
+  /** None is due before: the disk is full, say. */
+  #pausedUntilMs = 0;
 
   constructor(options: SnapshotterOptions) {
     this.#options = options;
@@ -95,6 +97,7 @@ export class Snapshotter {
   wanted(): boolean {
     const { log, manifest, policy, clock, vector } = this.#options;
     if (this.#running !== null || policy.kind === 'disabled') return false;
+    if (clock.monotonicMs() < this.#pausedUntilMs) return false;
     if (policy.kind === 'aof') {
       const last = manifest.current.snapshot;
       return log.endPosition - log.snapshotPosition > Math.max(this.#limits.snapshotLogBytesMin, last?.bytes ?? 0);
@@ -107,7 +110,8 @@ export class Snapshotter {
 
   /**
    * Takes a snapshot of this moment; resolves when it counts. Joins one that is being taken. To be called when the database may be
-   * snapshotted, or when one is running. Rejects when the disk fails; the previous snapshot then still counts, and `wanted` stays true.
+   * snapshotted, or when one is running. Rejects when the disk fails; the previous snapshot then still counts, and
+   * the next one is `wanted` after a pause.
    */
   run(): Promise<TakenSnapshot> {
     if (this.#isEnding) return Promise.reject(new SnapshotAbandoned());
@@ -168,6 +172,9 @@ export class Snapshotter {
       if (policy.kind !== 'disabled') await this.#makeCount(taken);
       this.#newest = taken;
       return taken;
+    } catch (error) {
+      this.#pausedUntilMs = clock.monotonicMs() + this.#limits.snapshotFailurePauseMs;
+      throw error;
     } finally {
       log.release(HOLDER);
     }

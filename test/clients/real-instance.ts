@@ -5,6 +5,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { InstanceConfig } from '../../src/instance/config.ts';
 import { freePort } from '../node/nodes.ts';
+import { TEST_NODE } from '../test-node.ts';
 
 const MAIN = join(import.meta.dirname, '..', '..', 'dist', 'src', 'instance', 'main.js');
 const PORT_IN_USE = 3;
@@ -30,7 +31,7 @@ export class RealInstance {
       const port = options.port ?? (await freePort());
       const folder = mkdtempSync(join(tmpdir(), 'crdb-client-test-'));
       writeFileSync(join(folder, 'instance.json'), JSON.stringify(configure(folder, port, password)), { mode: 0o600 });
-      const child = spawn(process.execPath, [MAIN, join(folder, 'instance.json')], {
+      const child = spawn(TEST_NODE, [MAIN, join(folder, 'instance.json')], {
         stdio: ['ignore', 'pipe', 'pipe'],
       });
       const outcome = await untilReady(child);

@@ -44,7 +44,7 @@ class Fixture {
   readonly arena = new Arena({ segmentBytes: 1 << 17 });
   readonly origins = new OriginTable();
   readonly cells = new Cells(this.arena, this.origins);
-  readonly maps = new ByteMap(this.arena, { keyOffset: CELL_KEY_OFFSET, seed: 1 });
+  readonly maps = new ByteMap(this.arena, { keyOffset: CELL_KEY_OFFSET, seed: [1, 2] });
   readonly map = this.arena.allocate(MAP_BYTES);
   readonly name = Buffer.from('name');
   record: number;

@@ -5,12 +5,15 @@ import type { KeyRef } from '../../src/database/key-ref.ts';
 import { CLEAR_TTL } from '../../src/database/writer.ts';
 import { makeArgs } from '../../src/resp/args.ts';
 
+/** Looked up once: the way to a global is long where Jest runs a module. */
+const { imul } = Math;
+
 export function seededRandom(seed: number): () => number {
   let state = seed >>> 0;
   return () => {
     state = (state + 0x6d2b79f5) >>> 0;
-    let t = Math.imul(state ^ (state >>> 15), state | 1);
-    t ^= t + Math.imul(t ^ (t >>> 7), t | 61);
+    let t = imul(state ^ (state >>> 15), state | 1);
+    t ^= t + imul(t ^ (t >>> 7), t | 61);
     return (t ^ (t >>> 14)) >>> 0;
   };
 }

@@ -7,6 +7,7 @@ import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { execa } from 'execa';
+import { TEST_NODE } from '../test-node.ts';
 
 const ROOT = join(import.meta.dirname, '..', '..');
 export const RUN = join(ROOT, 'bin', 'run.js');
@@ -47,7 +48,7 @@ export async function createCliHome(): Promise<CliHome> {
     env: { CRDB_HOME: path, NODE_ENV: 'production', ...env },
   });
   const run: CliHome['run'] = async (args, { env, input } = {}) => {
-    const child = await execa(process.execPath, [RUN, ...args], {
+    const child = await execa(TEST_NODE, [RUN, ...args], {
       ...options(env),
       ...(input === undefined ? { stdin: 'ignore' } : { input }),
     });
@@ -72,7 +73,7 @@ export async function createCliHome(): Promise<CliHome> {
 
 function startCommand(args: readonly string[], { cwd, home }: { readonly cwd: string; readonly home: string }) {
   const env = { CRDB_HOME: home, NODE_ENV: 'production' };
-  return execa(process.execPath, [RUN, ...args], { reject: false, timeout: COMMAND_MS_MAX, cwd, env, stdin: 'ignore' });
+  return execa(TEST_NODE, [RUN, ...args], { reject: false, timeout: COMMAND_MS_MAX, cwd, env, stdin: 'ignore' });
 }
 
 /** Processes with this home in their command line. */

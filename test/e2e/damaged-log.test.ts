@@ -4,6 +4,7 @@ import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it, jest } from '@jest/globals';
 import { execa } from 'execa';
 import { eventually } from '../node/nodes.ts';
+import { TEST_NODE } from '../test-node.ts';
 import { LiveDatabase } from './live-database.ts';
 import { checkEverythingAcknowledged, newLedger, writeLoad } from './load.ts';
 
@@ -61,7 +62,7 @@ describe('a log that is not as it was written', () => {
 
     const run = async (...more: readonly string[]) => {
       const [, ...args] = [...repair.split(' '), ...more];
-      return execa(process.execPath, args, { cwd: ROOT, reject: false });
+      return execa(TEST_NODE, args, { cwd: ROOT, reject: false });
     };
     const shown = await run();
     expect(shown.exitCode).toBe(3);

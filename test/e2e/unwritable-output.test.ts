@@ -7,6 +7,7 @@ import { once } from 'node:events';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it, jest } from '@jest/globals';
 import { eventually } from '../node/nodes.ts';
+import { TEST_NODE } from '../test-node.ts';
 import { createCliHome, type CliHome } from './cli-home.ts';
 import './own-ports.ts';
 import { findPorts } from './live-database.ts';
@@ -18,7 +19,7 @@ const PROGRAMS = join(import.meta.dirname, '..', '..', 'dist', 'src');
 
 /** A program whose output fails from the first line on. */
 function startMute(program: string, ...args: readonly string[]): ChildProcess {
-  const child = spawn(process.execPath, [join(PROGRAMS, program), ...args], { stdio: ['ignore', 'pipe', 'pipe'] });
+  const child = spawn(TEST_NODE, [join(PROGRAMS, program), ...args], { stdio: ['ignore', 'pipe', 'pipe'] });
   child.stdout.destroy();
   child.stderr.destroy();
   return child;

@@ -21,6 +21,7 @@ export async function startInstance(
     backlogBytesMax: 100_000,
     logSegmentBytes: 100_000,
     arenaSegmentBytes: 1 << 20,
+    arenaBytesMax: 1 << 28,
     onLog: options.onLog ?? (() => undefined),
     onFatal: (reason) => world.fail(new Error(reason)),
   });

@@ -10,7 +10,7 @@ export class Fixture {
 
   constructor(arena = new Arena({ segmentBytes: 1 << 20 })) {
     this.arena = arena;
-    this.maps = new ByteMap(arena, { keyOffset: KEY_OFFSET, seed: 42 });
+    this.maps = new ByteMap(arena, { keyOffset: KEY_OFFSET, seed: [42, 43] });
     this.map = arena.allocate(MAP_BYTES);
     this.maps.create(this.map);
   }
@@ -56,17 +56,19 @@ export class Fixture {
     return this.block.tables.reduce((sum, { log }) => sum + 2 ** log, 0);
   }
 
+  word(address: number, index: number): number {
+    return this.arena.words[address >>> SEGMENT_SHIFT]![((address & SEGMENT_MASK) << 1) + index]!;
+  }
+
   /** The lengths of all chains that are not empty. Fails where an entry is in the wrong bucket. */
   chains(): number[] {
     const lengths: number[] = [];
-    const word = (address: number, index: number): number =>
-      this.arena.words[address >>> SEGMENT_SHIFT]![((address & SEGMENT_MASK) << 1) + index]!;
     for (const { table, log } of this.block.tables) {
       for (let bucket = 0; bucket < 2 ** log; bucket++) {
         let length = 0;
-        for (let entry = word(table, bucket); entry !== 0; entry = word(entry, 0)) {
+        for (let entry = this.word(table, bucket); entry !== 0; entry = this.word(entry, 0)) {
           length++;
-          if ((word(entry, 1) & (2 ** log - 1)) !== bucket)
+          if ((this.word(entry, 1) & (2 ** log - 1)) !== bucket)
             throw new Error(`an entry is in bucket ${bucket} of 2^${log}`);
         }
         if (length > 0) lengths.push(length);

@@ -239,13 +239,14 @@ export class StableWorld {
     }
   }
 
-  /** Whether something was read. */
+  /** Whether something was read: the first that is not early. */
   #read(at: StableInstance, from: StableInstance): boolean {
     const connection = at.pulls.get(from.id);
-    const next = connection?.unread[0];
-    if (connection && !next && !connection.isAlive) at.pulls.delete(from.id);
-    if (!connection || !next || !at.take(next)) return false;
-    connection.unread.shift();
+    if (!connection) return false;
+    if (connection.unread.length === 0 && !connection.isAlive) at.pulls.delete(from.id);
+    const index = connection.unread.findIndex((op) => at.take(op));
+    if (index < 0) return false;
+    connection.unread.splice(index, 1);
     return true;
   }
 

@@ -8,7 +8,9 @@ for (let seed = first; seed < first + count; seed++) {
     new EngineRun({ seed, instances: 2 + (seed % 3), steps }).run();
   } catch (error) {
     failed++;
-    console.log(`seed ${seed} failed: ${count === 1 ? (error as Error).stack : (error as Error).message.slice(0, 300)}`);
+    console.log(
+      `seed ${seed} failed: ${count === 1 ? (error as Error).stack : (error as Error).message.slice(0, 300)}`,
+    );
   }
 }
 console.log(`${failed} of ${count} seeds failed`);

@@ -3,7 +3,9 @@
  *
  * Invariant: the order of the limits is the product's (a piece fits a frame, a frame fits a chunk), only the sizes are not.
  */
-import { REPLICATION_LIMITS, type ReplicationLimits } from '../../src/replication/limits.ts';
+import type { DatabaseLimits } from '../../src/database/limits.ts';
+import type { ReplicationLimits } from '../../src/replication/limits.ts';
+import type { StorageLimits } from '../../src/storage/limits.ts';
 
 const KIB = 1024;
 
@@ -14,8 +16,7 @@ export const CONTROL_BYTES_MAX = 4 * KIB;
 /** Sizes of values that lie next to a limit, or to what the surroundings of a value leave of it. */
 export const EDGES: readonly number[] = [CONTROL_BYTES_MAX, 2 * CONTROL_BYTES_MAX, CHUNK_BYTES_MAX, BATCH_BYTES_MAX];
 
-const REPLICATION: ReplicationLimits = {
-  ...REPLICATION_LIMITS,
+const REPLICATION: Partial<ReplicationLimits> = {
   batchFrameBytesMax: BATCH_BYTES_MAX,
   controlFrameBytesMax: CONTROL_BYTES_MAX,
   applyFramesPerClockReading: 4,
@@ -25,21 +26,33 @@ const REPLICATION: ReplicationLimits = {
   feedPumpBytesMax: 32 * KIB,
   publishQueuedBytesMax: 16 * KIB,
   snapshotPieceBytes: 2 * KIB,
-  mergePieceBytes: KIB,
-  mergeRecordsPerStep: 32,
 };
 
-const STORAGE = {
+const STORAGE: Partial<StorageLimits> = {
   groupBytesMax: 32 * KIB,
   checkpointBytes: 4 * KIB,
   memoryWindowBytes: 8 * KIB,
   retainBytesMax: 256 * KIB,
+  memoryRetainBytesMax: 128 * KIB,
   snapshotSliceBytes: 8 * KIB,
   snapshotPieceBytes: 2 * KIB,
+  snapshotReadBytes: 2 * KIB,
   snapshotLogBytesMin: 64 * KIB,
   chunkBytesMax: CHUNK_BYTES_MAX,
   spoolUnwrittenBytesMax: 32 * KIB,
-} as const;
+  recoveryReadBytes: 16 * KIB,
+  recoverySliceBytes: KIB,
+  recoveryTurnMs: 2,
+};
+
+const DATABASE: Partial<DatabaseLimits> = {
+  batchBytesMax: BATCH_BYTES_MAX,
+  smallContainerEntries: 32,
+  smallKeyspaceKeys: 8,
+  cutsPerBatchMax: 16,
+  snapshotValueBytes: 2 * KIB,
+  applyReserveBytes: 64 * KIB,
+};
 
 /** For Engine.open. */
-export const SCALED_DOWN = { replicationLimits: REPLICATION, storageLimits: STORAGE };
+export const SCALED_DOWN = { replicationLimits: REPLICATION, storageLimits: STORAGE, databaseLimits: DATABASE };

@@ -24,6 +24,7 @@ export interface Profile {
   readonly flushes: boolean;
   readonly troubles: ReadonlySet<Trouble>;
   readonly arenaSegmentBytes: number;
+  readonly arenaBytesMax: number;
   readonly windowBytes: number;
   readonly pace: Pace;
 }
@@ -80,9 +81,10 @@ const MANY_KEYS_EVERY = 8;
 const MANY_KEYS = 300;
 
 const TROUBLE_CHANCE = 0.25;
-const ARENA_SEGMENT_BYTES = 1 << 20;
-/** 64 of them are four MiB. */
-const SMALL_ARENA_SEGMENT_BYTES = 64 * 1024;
+const MIB = 1024 * 1024;
+/** Of an arena, the last segments stay free for what peers send: the small one takes three MiB. */
+const ARENA = { arenaSegmentBytes: MIB, arenaBytesMax: 64 * MIB };
+const SMALL_ARENA = { arenaSegmentBytes: MIB / 4, arenaBytesMax: 8 * MIB };
 const WINDOWS_BYTES = [16 * 1024, 64 * 1024, 256 * 1024];
 /** Scheduler pauses: rarely within a turn, or so often that every loop meets one. */
 const PACES: readonly Pace[] = [
@@ -133,7 +135,7 @@ export function chooseProfile(random: SeededRandom, options: ProfileOptions): Pr
     keys,
     flushes,
     troubles,
-    arenaSegmentBytes: troubles.has('full-memory') ? SMALL_ARENA_SEGMENT_BYTES : ARENA_SEGMENT_BYTES,
+    ...(troubles.has('full-memory') ? SMALL_ARENA : ARENA),
     windowBytes: random.pick(WINDOWS_BYTES),
     pace: random.pick(PACES),
   };

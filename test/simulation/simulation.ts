@@ -48,6 +48,8 @@ const HASHES = ['h0', 'bh0'];
 /** Steps of work in one turn (see world/work-meter.ts), whatever is stored; and how many more per effect that was applied in it. */
 const TURN_STEPS_MAX = 4000;
 const STEPS_PER_EFFECT_MAX = 12;
+/** While an instance loads nobody sees how many effects it replays. */
+const REPLAY_FACTOR = 10;
 /** A key that expired longer ago than this must have been removed. */
 const EXPIRED_MS_MAX = 30_000;
 
@@ -77,7 +79,7 @@ export class Simulation {
     this.profile = chooseProfile(this.#random, options);
     const ids = this.profile.instances.map(({ id }) => id);
     for (const { id, persistence, offsetMs, drift } of this.profile.instances) {
-      const { backlogBytesMax, logSegmentBytes, arenaSegmentBytes } = this.profile;
+      const { backlogBytesMax, logSegmentBytes, arenaSegmentBytes, arenaBytesMax } = this.profile;
       const machine = this.world.addMachine(machineName(id), { offsetMs, drift });
       machine.clock.pace = this.profile.pace;
       this.#nodes.push(
@@ -85,7 +87,7 @@ export class Simulation {
           world: this.world,
           machine,
           chronicle: this.#chronicle,
-          settings: { id, ids, persistence, backlogBytesMax, logSegmentBytes, arenaSegmentBytes },
+          settings: { id, ids, persistence, backlogBytesMax, logSegmentBytes, arenaSegmentBytes, arenaBytesMax },
           onReady: () => this.#forgetLost(),
         }),
       );
@@ -151,6 +153,7 @@ export class Simulation {
       if (this.world.nowMs > deadlineMs) throw new DivergenceError(this.#describeStandstill());
       for (const node of this.#nodes) if (node.state === 'down') node.start();
       if (this.profile.troubles.has('full-memory') && !this.#isLevel()) this.#makeRoom();
+      if (this.profile.troubles.has('wild-clocks')) for (const node of this.#nodes) node.instance?.engine.acceptClock();
       await this.#run(500);
       if (!this.#isLevel()) levelSinceMs = Infinity;
       else if (levelSinceMs === Infinity) levelSinceMs = this.world.nowMs;
@@ -165,7 +168,7 @@ export class Simulation {
   #isLevel(): boolean {
     const first = this.#nodes[0]!;
     return this.#nodes.every((node) => {
-      if (node.state !== 'ready' || node.instance!.database.writesHeld) return false;
+      if (node.state !== 'ready' || !node.instance!.database.isSettled) return false;
       node.watch();
       return describeVector(node.vector) === describeVector(first.vector);
     });
@@ -247,7 +250,8 @@ export class Simulation {
       allowed += STEPS_PER_EFFECT_MAX * node.takeEffects();
     }
     const isStarting = this.#nodes.some(({ id, state }) => state === 'starting' && machineName(id) === name);
-    const isLong = this.#turnIsLong || isStarting;
+    if (isStarting) allowed *= REPLAY_FACTOR;
+    const isLong = this.#turnIsLong;
     this.#turnIsLong = false;
     this.longestTurn = Math.max(this.longestTurn, isLong ? 0 : steps / allowed);
     if (steps <= allowed || isLong) return;

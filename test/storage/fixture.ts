@@ -96,6 +96,7 @@ export class ToyInstance {
   readonly recovered: Buffer[] = [];
   readonly fatal: Error[] = [];
   readonly slowSyncsMs: number[] = [];
+  readonly room: (Error | null)[] = [];
   log: Log | null = null;
   readonly #directory: string;
 
@@ -177,6 +178,7 @@ export class ToyInstance {
         manifest: recovery.manifest,
         backlogBytesMax: backlogBytesMax ?? 0,
         onFatal: (error) => void this.fatal.push(error),
+        onRoom: (error) => void this.room.push(error),
         onSlowSync: (ms) => void this.slowSyncsMs.push(ms),
       },
       recovery.log,

@@ -13,6 +13,7 @@ import type { Database } from '../../../src/database/database.ts';
 import { SCALED_DOWN } from '../limits.ts';
 import type { ReplyValue } from '../recording-reply.ts';
 import type { SimulatedHost } from '../world/machine.ts';
+import { BatchTooLargeError } from '../../../src/database/effects.ts';
 import { CommandRunner } from './command-runner.ts';
 import { SECRET, serveConnection } from './endpoint.ts';
 
@@ -26,8 +27,8 @@ export interface InstanceSettings {
   readonly persistence: Persistence;
   readonly backlogBytesMax: number;
   readonly logSegmentBytes: number;
-  /** The arena has room for 64 of them. */
   readonly arenaSegmentBytes: number;
+  readonly arenaBytesMax: number;
   readonly onLog: (line: string) => void;
   /** Only a restart helps. */
   readonly onFatal: (reason: string) => void;
@@ -60,6 +61,7 @@ export class SimulatedInstance {
       logChunkBytes: LOG_CHUNK_BYTES,
       logSegmentBytes: settings.logSegmentBytes,
       ...SCALED_DOWN,
+      databaseLimits: { ...SCALED_DOWN.databaseLimits, arenaBytesMax: settings.arenaBytesMax },
     });
     const instance = new SimulatedInstance(settings.id, engine);
     host.listen(PORT, (connection) =>
@@ -79,9 +81,8 @@ export class SimulatedInstance {
     return this.engine.database;
   }
 
-  /** Clients' writes wait while a full sync is merged. */
   get acceptsWrites(): boolean {
-    return !this.#stopping && !this.database.writesHeld;
+    return !this.#stopping;
   }
 
   /** Runs the commands as one batch. A command that is refused ends a transaction no more than it does on the server. */
@@ -92,7 +93,7 @@ export class SimulatedInstance {
       try {
         return this.#commands.run(argv);
       } catch (error) {
-        if (!(error instanceof ArenaFullError)) throw error;
+        if (!(error instanceof ArenaFullError || error instanceof BatchTooLargeError)) throw error;
         refused = error.message;
         return null;
       }

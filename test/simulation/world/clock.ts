@@ -17,8 +17,8 @@ import type { SimulatedWorld } from './world.ts';
 
 /** Virtual time that `soon` takes, ms: more than nothing, so that a loop of `soon` cannot stop the world's time. */
 const SOON_MS = 0.01;
-/** What a step of work takes (see work-meter.ts), ms. */
-const STEP_MS = 0.0003;
+/** What a step of work takes (see work-meter.ts), ms: a slow machine, on which a slice of two milliseconds is two thousand steps. */
+const STEP_MS = 0.001;
 
 /** What a reading of the clock costs, and how often the machine is taken away between two of them. */
 export interface Pace {

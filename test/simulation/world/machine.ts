@@ -59,6 +59,7 @@ export class Machine {
       random,
       disk,
       network,
+      collectGarbage: () => undefined,
       get alive() {
         return alive;
       },

@@ -35,6 +35,7 @@ export class SimulatedWorld {
   #eventCount = 0;
   #failure: Error | null = null;
   #stepsBefore = 0;
+  #isInTurn = false;
   /** Called after each turn of a machine with its event's name and the steps of work that it took (see work-meter.ts). */
   onTurn: (name: string, steps: number) => void = () => undefined;
 
@@ -53,9 +54,9 @@ export class SimulatedWorld {
     return this.#nowMs;
   }
 
-  /** Steps of work since the present turn began. */
+  /** Steps of work since the present turn began; outside of turns nobody's time is spent. */
   get turnSteps(): number {
-    return workSteps() - this.#stepsBefore;
+    return this.#isInTurn ? workSteps() - this.#stepsBefore : 0;
   }
 
   get eventCount(): number {
@@ -102,11 +103,14 @@ export class SimulatedWorld {
       this.#mix(event.timeMs * 1000);
       this.#mix(event.sequence);
       this.#stepsBefore = workSteps();
+      this.#isInTurn = true;
       for (const { clock } of this.machines) clock.beginTurn();
       event.run();
       await setImmediate();
       this.machines.find(({ name }) => name === event.name)?.clock.endTurn();
-      this.onTurn(event.name, this.turnSteps);
+      const steps = this.turnSteps;
+      this.#isInTurn = false;
+      this.onTurn(event.name, steps);
       if (this.#failure !== null) throw this.#failure;
       if (until?.() === true) return;
       const now = Math.floor(this.#nowMs / 1000);
