@@ -153,10 +153,10 @@ export class BatchWriter {
     if (!arena.reserve(2 * bytes + limits.applyReserveBytes, bytes)) throw new ArenaFullError(bytes);
   }
 
-  /** Opens the batch if need be and writes the effect's code and key; `room`: bytes of what follows. */
-  protected effect(op: number, ref: KeyRef, room: number): void {
+  /** Opens the batch if need be and writes the effect's code and key; `room`: bytes of what follows; `spare`: of what else must have room after it. */
+  protected effect(op: number, ref: KeyRef, room: number, spare = 0): void {
     const bytes = EFFECT_OVERHEAD + ref.length + room;
-    this.admit(bytes);
+    this.admit(bytes + spare);
     this.open();
     const log = this.log;
     log.reserve(bytes);

@@ -13,7 +13,7 @@ import { machineName } from './instance/simulated-instance.ts';
 import { Ledger, COUNTER_KEY, SET_KEY } from './ledger.ts';
 import { Oracle } from './oracle.ts';
 import { chooseProfile, type Profile, type Trouble } from './profile.ts';
-import { readVisible } from './read-visible.ts';
+import { holdsSeveralTypes, readVisible } from './read-visible.ts';
 import { describeVector, SimulatedNode } from './simulated-node.ts';
 import { originName, type OriginName } from './batch-decoder.ts';
 import { isLinear, makeRoom, Workload, type Commands } from './workload.ts';
@@ -233,9 +233,15 @@ export class Simulation {
     return seq;
   }
 
-  /** A hash whose fields have all expired is no key, whoever may remove it; and to ask takes no longer where it is large. */
+  /**
+   * A hash whose fields have all expired is no key, whoever may remove it; and to ask takes no longer where it is large. Not so while something waits to be
+   * joined, or something else is hidden under the name: that comes to light with the removal.
+   */
   #checkHashes(node: SimulatedNode): void {
+    const { database } = node.instance!;
+    if (!database.isSettled) return;
     for (const key of HASHES) {
+      if (holdsSeveralTypes(database, key)) continue;
       const [type, length] = node.instance!.execute([
         ['TYPE', key],
         ['HLEN', key],
