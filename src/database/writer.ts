@@ -222,7 +222,7 @@ export class Writer extends BatchWriter {
       });
       for (const record of withAttributes) this.remove(ks.refer(ref, record));
     }
-    this.admit(1);
+    this.admit(1, true);
     this.open();
     this.log.reserve(1);
     this.log.bytes[this.log.offset++] = OP.flush;
