@@ -37,8 +37,13 @@ export class ClockAheadError extends Error {
 export interface ApplyOptions {
   /** ms that its clock may be ahead of the one here. */
   readonly clockAheadMsMax: number;
-  /** It comes from our own log, checked and not too large; and what our own removals owe was, or is to be, announced by ourselves. */
+  /** It comes from our own log, checked and not too large. */
   readonly isReplay: boolean;
+  /**
+   * It was written here, at this place of the log: it has observed all that is here, and what its removals owe was, or is to be, announced by ourselves.
+   * Not so what an earlier generation of ours had lost and got back from a peer.
+   */
+  readonly isOwn: boolean;
 }
 
 export class Applier implements EffectHandler {
@@ -50,7 +55,6 @@ export class Applier implements EffectHandler {
   readonly #reader: EffectReader;
   /** Per origin index, the context of its latest batch applied, own entry included. */
   readonly #contexts: (VersionVector | undefined)[];
-  readonly #instance: number;
   readonly #ref = new KeyRef();
   #bytes: Uint8Array = new Uint8Array(0);
   /** The context delta of the batch at hand. */
@@ -65,8 +69,6 @@ export class Applier implements EffectHandler {
     readonly vector: VersionVector;
     readonly clock: HybridClock;
     readonly contexts: (VersionVector | undefined)[];
-    /** The own id. */
-    readonly instance: number;
   }) {
     this.#keyspace = options.keyspace;
     this.#mutator = options.mutator;
@@ -74,7 +76,6 @@ export class Applier implements EffectHandler {
     this.#vector = options.vector;
     this.#clock = options.clock;
     this.#contexts = options.contexts;
-    this.#instance = options.instance;
     this.#reader = new EffectReader(options.origins);
   }
 
@@ -99,13 +100,7 @@ export class Applier implements EffectHandler {
     for (let i = 0; i < this.#deltaCount; i++) context.set(this.#deltaOrigins[i]!, this.#deltaSeqs[i]!);
     context.set(origin, seq);
     this.#clock.observe(hlc);
-    this.#mutator.enter(
-      origin,
-      seq,
-      hlc,
-      context,
-      options.isReplay && bytes[start + BATCH.instance] === this.#instance,
-    );
+    this.#mutator.enter(origin, seq, hlc, context, options.isOwn);
     this.#bytes = bytes;
     const { typeConflicts } = this.#keyspace;
     typeConflicts.begin();

@@ -11,7 +11,7 @@ import { type OriginTable, VersionVector } from '../crdt/version-vector.ts';
 import { writeVarint } from '../base/varint.ts';
 import { ArenaFullError, copyBytes } from '../memory/arena.ts';
 import type { AppendBuffer } from '../memory/append-buffer.ts';
-import { BatchTooLargeError, SAME_KEY, writeCuts, writeNumber } from './effects.ts';
+import { BatchTooLargeError, OP, SAME_KEY, writeCuts, writeNumber } from './effects.ts';
 import type { KeyRef } from './key-ref.ts';
 import type { Keyspace } from './keyspace.ts';
 import type { Mutator } from './mutator.ts';
@@ -20,6 +20,7 @@ import type { Mutator } from './mutator.ts';
 export const INCREMENT_BYTES_MAX = 1100;
 /** What a batch that is not open yet says before its first effect. */
 const CONTEXT_RESERVE_BYTES = 4096;
+const REMOVALS: ReadonlySet<number> = new Set([OP.remove, OP.removeField, OP.removeMember]);
 /** Room for an effect's code, lengths, flags and times beside its bytes. */
 export const EFFECT_OVERHEAD = 48;
 
@@ -84,10 +85,10 @@ export class BatchWriter {
 
   /**
    * For commands of several effects: whether all of them will be taken. Throws before the first what otherwise one in the middle would. `bytes`: of
-   * keys, names and values, each where an effect says it.
+   * keys, names and values, each where an effect says it. `removes`: all of them remove.
    */
-  demandRoom(effects: number, bytes: number): void {
-    this.admit(effects * EFFECT_OVERHEAD + bytes);
+  demandRoom(effects: number, bytes: number, removes = false): void {
+    this.admit(effects * EFFECT_OVERHEAD + bytes, removes);
   }
 
   /** Ends the batch that is open. Returns its seq. */
@@ -146,17 +147,19 @@ export class BatchWriter {
   }
 
   /** Whether there is room for an effect of that size, in the batch and in memory. Throws before anything has changed. */
-  protected admit(bytes: number): void {
+  protected admit(bytes: number, removes = false): void {
     if (this.isAnnouncing) return;
     const { arena, limits } = this.keyspace;
     if (bytes > this.roomLeft() - CONTEXT_RESERVE_BYTES) throw new BatchTooLargeError(bytes, limits.batchBytesMax);
+    // What removes makes room: from what is kept free it takes the little that it needs. Were it refused, a full instance would stay full.
+    if (removes) return;
     if (!arena.reserve(2 * bytes + limits.applyReserveBytes, bytes)) throw new ArenaFullError(bytes);
   }
 
-  /** Opens the batch if need be and writes the effect's code and key; `room`: bytes of what follows. */
-  protected effect(op: number, ref: KeyRef, room: number): void {
+  /** Opens the batch if need be and writes the effect's code and key; `room`: bytes of what follows; `spare`: of what else must have room after it. */
+  protected effect(op: number, ref: KeyRef, room: number, spare = 0): void {
     const bytes = EFFECT_OVERHEAD + ref.length + room;
-    this.admit(bytes);
+    this.admit(bytes + spare, REMOVALS.has(op) && spare === 0);
     this.open();
     const log = this.log;
     log.reserve(bytes);

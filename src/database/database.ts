@@ -8,7 +8,7 @@
  * Invariant: state is a function of the set of batches applied (and of snapshots merged): equal vectors, equal digests.
  */
 import { assert } from '../base/assert.ts';
-import { BATCH, FRAME, writeF64, writeU32 } from '../crdt/frame.ts';
+import { BATCH, FRAME, readU32, writeF64, writeU32 } from '../crdt/frame.ts';
 import { HybridClock } from '../crdt/hybrid-clock.ts';
 import { OriginTable, VersionVector } from '../crdt/version-vector.ts';
 import { AppendBuffer } from '../memory/append-buffer.ts';
@@ -113,7 +113,7 @@ export class Database {
       vector: this.vector,
       clock: this.#clock,
     };
-    this.#applier = new Applier({ ...shared, contexts: this.#contexts, instance: options.instance });
+    this.#applier = new Applier({ ...shared, contexts: this.#contexts });
     this.#refs = Array.from({ length: KEY_SLOTS }, () => new KeyRef());
     this.writer = new Writer({ ...shared, log: this.log });
     this.#become(options.generation);
@@ -199,6 +199,16 @@ export class Database {
     this.#become(generation);
   }
 
+  /** The log behind a snapshot need not say under which generation it goes on. */
+  #resumeLatestGeneration(): void {
+    let latest = this.#self.generation;
+    for (const [index] of this.vector.entries()) {
+      const { instance, generation } = this.origins.at(index);
+      if (instance === this.#instance) latest = Math.max(latest, generation);
+    }
+    if (latest > this.#self.generation) this.resumeGeneration(latest);
+  }
+
   #become(generation: number): void {
     const index = this.origins.indexOf(this.#instance, generation);
     this.#self = { instance: this.#instance, generation, index };
@@ -229,7 +239,7 @@ export class Database {
    * again.
    */
   applyBatch(bytes: Uint8Array, start: number, end: number, clockAheadMsMax = this.clockAheadMsMax): Applied {
-    const outcome = this.#apply(bytes, start, end, { clockAheadMsMax, isReplay: false });
+    const outcome = this.#apply(bytes, start, end, { clockAheadMsMax, isReplay: false, isOwn: false });
     if (outcome === 'applied') {
       this.log.append(bytes.subarray(start, end));
       if (this.keyspace.stages.owed.count > 0) this.commit();
@@ -239,9 +249,11 @@ export class Database {
 
   /** Recovery: the batch is in the log already. */
   replayBatch(bytes: Uint8Array, start: number, end: number): void {
-    const isOwn = bytes[start + BATCH.instance] === this.#instance;
+    const isOwn =
+      bytes[start + BATCH.instance] === this.#instance &&
+      readU32(bytes, start + BATCH.generation) === this.#self.generation;
     const { owed } = this.keyspace.stages;
-    const outcome = this.#apply(bytes, start, end, REPLAY);
+    const outcome = this.#apply(bytes, start, end, { clockAheadMsMax: Infinity, isReplay: true, isOwn });
     assert(outcome !== 'early', 'the log holds batches in the order they were applied');
     // What was owed by then it announced itself.
     if (isOwn && owed.count > 0) owed.take();
@@ -302,7 +314,10 @@ export class Database {
         return loader.complete;
       },
       feed: (bytes) => loader.feed(bytes),
-      finish: () => this.#adopt(loader.header!),
+      finish: () => {
+        this.#adopt(loader.header!);
+        this.#resumeLatestGeneration();
+      },
     };
   }
 
@@ -396,4 +411,3 @@ const CLOCK_AHEAD_MS_MAX = 60_000;
 const SETTLE_STEP = 4096;
 /** Epochs that may be in use at once, less the one that a walk needs which tidies them up. */
 const INCOMPLETE_EPOCHS_MAX = 14;
-const REPLAY: ApplyOptions = { clockAheadMsMax: Infinity, isReplay: true };

@@ -53,7 +53,7 @@ export class Writer extends BatchWriter {
     if (record !== 0) {
       if (this.keyspace.attributes(record) !== 0) {
         // A SET names the cuts of its own counter only.
-        if (ttl !== KEEP_TTL && this.#hasResidual(record)) this.remove(ref);
+        if (ttl !== KEEP_TTL && this.#hasResidual(record)) this.remove(ref, EFFECT_OVERHEAD + ref.length + length);
         else cuts = this.keyspace.cells.observedCuts(record);
       }
       if (ttl === KEEP_TTL) flags |= this.#persistsFlag(record);
@@ -67,8 +67,11 @@ export class Writer extends BatchWriter {
     this.mutator.set(ref, flags, ttl, cuts, bytes, start, length, spare);
   }
 
-  /** Removes all that is visible, or left over, under the key. The counters of a large hash are named by and by (owed-cuts.ts). */
-  remove(ref: KeyRef): void {
+  /**
+   * Removes all that is visible, or left over, under the key. The counters of a large hash are named by and by (owed-cuts.ts). `spare`: bytes of an effect that
+   * follows; it is refused where that would be.
+   */
+  remove(ref: KeyRef, spare = 0): void {
     const { record } = ref;
     if (record === 0) return;
     const ks = this.keyspace;
@@ -78,7 +81,7 @@ export class Writer extends BatchWriter {
     const fields = plain ? NO_FIELDS : this.#observedFieldCuts(record, names);
     const room = fields.reduce((sum, field) => sum + field.length + 8 + cutsBytesMax(field.cuts), cutsBytesMax(cuts));
     const name = Buffer.concat(names);
-    this.effect(OP.remove, ref, room);
+    this.effect(OP.remove, ref, room, spare);
     this.cuts(cuts);
     this.at = writeVarint(this.bytes, this.at, fields.length);
     for (const field of fields) {
@@ -219,7 +222,7 @@ export class Writer extends BatchWriter {
       });
       for (const record of withAttributes) this.remove(ks.refer(ref, record));
     }
-    this.admit(1);
+    this.admit(1, true);
     this.open();
     this.log.reserve(1);
     this.log.bytes[this.log.offset++] = OP.flush;

@@ -263,6 +263,15 @@ export class Log {
   }
 
   /**
+   * Calls `fn` once the segment that begins at `position` survives a power failure, and all before it. Its header stands at that position: what ends there may
+   * be durable while the new file is not.
+   */
+  whenBegun(position: number, fn: () => void): void {
+    if (this.#writer === null) fn();
+    else this.whenDurable(position + 1, fn);
+  }
+
+  /**
    * Bytes from `position` that may be sent, at most `bytesMax`, cut anywhere; empty at the end; null when they are no longer held. To be used, or
    * copied, before anything else is done: the log's buffer will be written again.
    * A promise when they come from a file; it rejects when the file cannot be read.

@@ -183,7 +183,8 @@ export class Snapshotter {
   async #makeCount(taken: TakenSnapshot): Promise<void> {
     const { clock, log, manifest } = this.#options;
     const { file, position, bytes, vector } = taken;
-    await new Promise<void>((resolve) => log.whenDurable(position, resolve));
+    // Recovery goes on in the segment that begins there: it must exist before the manifest sends anybody to it.
+    await new Promise<void>((resolve) => log.whenBegun(position, resolve));
     await manifest.update({ snapshot: { file, position, bytes } });
     this.#lastVector = vector;
     this.#lastMs = clock.monotonicMs();

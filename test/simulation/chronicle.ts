@@ -111,6 +111,8 @@ export class DatabaseWatcher {
   #hlc = 0;
   /** A full sync was merged since the vector was last known batch by batch. */
   #merged = false;
+  /** Frames were read within a turn; what follows from them is not known yet. */
+  #hasReadAhead = false;
   /** Called for each batch read from the log, own ones included. */
   onBatch: (batch: Batch) => void = () => undefined;
 
@@ -127,19 +129,25 @@ export class DatabaseWatcher {
   #readBeforeItGoes(log: Database['log']): void {
     const trim = log.trimBefore.bind(log);
     log.trimBefore = (position) => {
-      while (this.hasNews) this.#readFrame();
+      this.#hasReadAhead ||= this.#position < log.end;
+      this.#readFrames();
       trim(position);
     };
   }
 
+  #readFrames(): void {
+    while (this.#position < this.#database.log.end) this.#readFrame();
+  }
+
   get hasNews(): boolean {
-    return this.#position < this.#database.log.end;
+    return this.#hasReadAhead || this.#position < this.#database.log.end;
   }
 
   /** Reads what came into the log since the last call, and checks the rules. */
   watch(): void {
     const { hlc } = this.#database;
-    while (this.hasNews) this.#readFrame();
+    this.#readFrames();
+    this.#hasReadAhead = false;
     if (hlc < this.#hlc)
       throw new InvariantError(`${this.#name}: the hybrid clock went back from ${this.#hlc} to ${hlc}`);
     this.#hlc = hlc;

@@ -23,6 +23,8 @@ export interface Profile {
   /** FLUSHALL happens; then there are no books of the clients. */
   readonly flushes: boolean;
   readonly troubles: ReadonlySet<Trouble>;
+  /** Commands may be refused for want of room. */
+  readonly refuses: boolean;
   readonly arenaSegmentBytes: number;
   readonly arenaBytesMax: number;
   readonly windowBytes: number;
@@ -135,6 +137,7 @@ export function chooseProfile(random: SeededRandom, options: ProfileOptions): Pr
     keys,
     flushes,
     troubles,
+    refuses: troubles.has('large-values') || troubles.has('full-memory'),
     ...(troubles.has('full-memory') ? SMALL_ARENA : ARENA),
     windowBytes: random.pick(WINDOWS_BYTES),
     pace: random.pick(PACES),

@@ -47,3 +47,8 @@ export function readVisible(database: Database, name: string): Visible {
   });
   return { type: 'hash', expiryMs, fields: fields.sort(([a], [b]) => (a < b ? -1 : 1)) };
 }
+
+export function holdsSeveralTypes({ keyspace }: Database, name: string): boolean {
+  const bytes = Buffer.from(name, 'latin1');
+  return keyspace.holdsSeveralTypes(keyspace.locate(new KeyRef(), bytes, 0, bytes.length));
+}

@@ -74,6 +74,8 @@ const LARGE_ELEMENTS = 5000;
 const RUN = 250;
 const STORM = 40;
 const BULKY_KEYS = 300;
+/** How many of them an operator deletes at once who makes room. */
+const ROOM_KEYS = 30;
 /** Of a batch or record: what lies around a value. */
 const SURROUNDINGS_BYTES = 80;
 
@@ -116,8 +118,12 @@ const expireAll = (key: string): readonly string[] => ['HPEXPIRE', key, '700', '
 const LINEAR = new Set(['SUNIONSTORE', 'SINTERSTORE', 'SDIFFSTORE', 'RENAME', 'RENAMENX', 'COPY']);
 export const isLinear = (commands: Commands): boolean => commands.some(([name]) => LINEAR.has(name!));
 
-/** Removes what fills the memory. */
-export const makeRoom = (random: SeededRandom): Commands => [['DEL', `x${random.pick(BULKY)}`, random.pick(LARGE)]];
+/** Removes a part of what fills the memory. */
+export const makeRoom = (random: SeededRandom): Commands => {
+  const first = random.below(BULKY_KEYS);
+  const names = Array.from({ length: ROOM_KEYS }, (_, i) => `x${(first + i) % BULKY_KEYS}`);
+  return [['DEL', ...names, random.pick(LARGE)]];
+};
 
 export type Commands = readonly (readonly string[])[];
 
