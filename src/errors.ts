@@ -30,6 +30,7 @@ export const ERROR_KINDS = {
   },
   port_in_use: { exitCode: 1, httpStatus: 409, hint: 'Leave --port away to have a free one chosen.' },
   port_not_permitted: { exitCode: 1, httpStatus: 403, hint: 'Choose a port from 1024 on, such as --port 12000.' },
+  link_paused: { exitCode: 1, httpStatus: 409, hint: 'Go on pulling first: crdb-cli sync resume DATABASE' },
   node_unreachable: { exitCode: 4, httpStatus: 503, hint: 'See the nodes: crdb-cli node status' },
   node_already_running: { exitCode: 1, httpStatus: 409, hint: 'See: crdb-cli node status' },
   instance_failed: { exitCode: 1, httpStatus: 500, hint: "Read the instance's log; see: crdb-cli node status" },

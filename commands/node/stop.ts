@@ -6,10 +6,20 @@ import { stopNodes, stopText, type StopDocument } from '../../src/cli/stop-nodes
 
 export default class NodeStop extends BaseCommand {
   static override summary = 'Stop a node with the instances it runs; all data stays.';
-  static override examples = ['crdb-cli node stop local-1', 'crdb-cli node stop --all'];
+  static override description =
+    'Takes as long as the instances need to write their last, and says how far they are. Ctrl-C ends the waiting, not the stop; --force ends the instances at once, which costs what is not on the disk yet.';
+  static override examples = [
+    'crdb-cli node stop local-1',
+    'crdb-cli node stop --all',
+    'crdb-cli node stop local-1 --force',
+  ];
   static override args = { NAME: argument({ description: 'Name of the cluster.' }) };
   static override flags = {
     all: Flags.boolean({ description: 'Stop all local nodes of this home.' }),
+    force: Flags.boolean({
+      description:
+        'Kill the instances instead of letting them write their last; also when a stop is under way already.',
+    }),
     'dry-run': dryRunFlag,
   };
 
@@ -18,7 +28,7 @@ export default class NodeStop extends BaseCommand {
     chooseSpelling('The node', { as: 'NAME', value: args.NAME }, { as: '--all', value: flags.all ? 'all' : undefined });
     const name = flags.all ? undefined : args.NAME;
     const services = { control: await this.controlPlane(), steps: this.steps() };
-    const stopped = await stopNodes({ name, dryRun: flags['dry-run'] }, services);
+    const stopped = await stopNodes({ name, dryRun: flags['dry-run'], force: flags.force }, services);
     this.show(stopText(stopped));
     return stopped;
   }

@@ -19,6 +19,7 @@ import {
   errorBody,
   nodeStatus,
   prepareReply,
+  resyncReply,
   syncChange,
   syncStatus,
   type ClusterInfo,
@@ -29,6 +30,8 @@ import {
   type NodeStatus,
   type PrepareReply,
   type PrepareRequest,
+  type ResyncReply,
+  type ResyncRequest,
   type SyncChange,
   type SyncRequest,
   type SyncStatus,
@@ -63,8 +66,10 @@ export class AdminClient {
     return this.#call({ method: 'GET', path: '/v1/node', answer: nodeStatus });
   }
 
-  async shutdown(): Promise<void> {
-    await this.#call({ method: 'POST', path: '/v1/node/shutdown', answer: acknowledgement });
+  /** `force`: its instances are killed. */
+  async shutdown({ force = false } = {}): Promise<void> {
+    const body = force ? { body: { force } } : {}; // an older node takes no body
+    await this.#call({ method: 'POST', path: '/v1/node/shutdown', answer: acknowledgement, ...body });
   }
 
   listDatabases(): Promise<readonly Crdb[]> {
@@ -97,6 +102,11 @@ export class AdminClient {
 
   changeSync(guid: string, body: SyncRequest): Promise<SyncChange> {
     return this.#call({ method: 'PUT', path: `/v1/crdbs/${encodeURIComponent(guid)}/sync`, body, answer: syncChange });
+  }
+
+  resync(guid: string, body: ResyncRequest): Promise<ResyncReply> {
+    const path = `/v1/crdbs/${encodeURIComponent(guid)}/resync`;
+    return this.#call({ method: 'POST', path, body, answer: resyncReply });
   }
 
   prepareLocal(guid: string, body: PrepareRequest): Promise<PrepareReply> {

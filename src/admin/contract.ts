@@ -23,6 +23,8 @@ export const databaseConfig = z.object({
   aof_policy: z.enum(['appendfsync-every-sec', 'appendfsync-always']).default('appendfsync-every-sec'),
   authentication_redis_pass: z.string().default(''),
   crdt_repl_backlog_size: z.number().int().min(0).default(0),
+  /** How far ahead of an instance's clock another's may be whose operations it takes in, ms; 0: chosen by the instance. */
+  crdt_clock_ahead_max_ms: z.number().int().min(0).default(0),
 });
 
 /** What one instance has different from the database's defaults; nothing is filled in. */
@@ -33,6 +35,7 @@ export const databaseConfigOverride = z.object({
   aof_policy: z.enum(['appendfsync-every-sec', 'appendfsync-always']).optional(),
   authentication_redis_pass: z.string().optional(),
   crdt_repl_backlog_size: z.number().int().min(0).optional(),
+  crdt_clock_ahead_max_ms: z.number().int().min(0).optional(),
 });
 
 export const clusterInfo = z.object({
@@ -94,6 +97,32 @@ export const crdbTask = z.object({
   ),
 });
 
+/**
+ * How a process of an instance is: `loading` reads its data, `unresponsive` runs and does not answer, `stopping` writes its last,
+ * `restarting` has ended and is started again soon, `down` is not wanted.
+ */
+export const processState = z.enum(['running', 'loading', 'unresponsive', 'stopping', 'restarting', 'down']);
+
+/** How far an instance is with reading its data; null where it does not tell. */
+export const loadingProgress = z.object({
+  /** `snapshot`, then `log`. */
+  phase: z.string(),
+  keys: z.number().nullable(),
+  loaded_bytes: z.number(),
+  total_bytes: z.number(),
+  percent: z.number(),
+});
+
+/** What an older node does not tell about a process. */
+const processDetails = {
+  /** null unless `loading`. */
+  loading: loadingProgress.nullable().default(null),
+  /** Since when it has not answered (ISO 8601, UTC), and what is known of why; null unless `unresponsive`. */
+  unresponsive: z.object({ since: z.string(), reason: z.string() }).nullable().default(null),
+  /** null unless `stopping`. */
+  stopping: z.object({ since: z.string(), written_bytes: z.number() }).nullable().default(null),
+};
+
 export const linkStatus = z.object({
   from: z.number().int(),
   cluster: z.string(),
@@ -108,6 +137,18 @@ export const linkStatus = z.object({
   offset: z.number(),
   /** The other's clock minus this instance's; null: not known, or an older node does not tell. */
   clock_drift_ms: z.number().nullable().default(null),
+  /** How far a full sync is; null when none runs. `total_bytes` and `percent` null: the other side has not said. */
+  full_sync: z
+    .object({
+      keys: z.number(),
+      bytes: z.number(),
+      total_bytes: z.number().nullable(),
+      percent: z.number().nullable(),
+    })
+    .nullable()
+    .default(null),
+  /** Syncs of this link since the instance was started: `partial_err` were asked for and became full ones. null: an older one. */
+  syncs: z.object({ full: z.number(), partial_ok: z.number(), partial_err: z.number() }).nullable().default(null),
 });
 
 /** GET /v1/crdbs/{guid}/sync: the links of the answering node's instance. */
@@ -116,17 +157,48 @@ export const syncStatus = z.object({
   instance: z.number().int(),
   cluster: z.string(),
   /** `running`, or why there is nothing to say. */
-  process: z.enum(['running', 'loading', 'restarting', 'down']),
+  process: processState,
   /** How the process ended the last time that nobody had asked it to; an older node does not tell. */
   last_exit: z.string().nullable().default(null),
+  ...processDetails,
+  /** Keys that it has; null: not known. */
+  keys: z.number().nullable().default(null),
   replication_id: z.string().nullable(),
   offset: z.number(),
   links: z.array(linkStatus),
 });
 
-/** PUT /v1/crdbs/{guid}/sync. `from` absent: all links of this node's instance. */
-export const syncRequest = z.object({ action: z.enum(['pause', 'resume']), from: z.number().int().optional() });
+/**
+ * PUT /v1/crdbs/{guid}/sync. `from` absent: all links of this node's instance. `accept_clock`, with `resume`: a clock of the other
+ * side that is too far ahead is accepted until time has caught up.
+ */
+export const syncRequest = z
+  .object({
+    action: z.enum(['pause', 'resume']),
+    from: z.number().int().optional(),
+    accept_clock: z.boolean().optional(),
+  })
+  .refine(({ action, accept_clock: accepts }) => accepts !== true || action === 'resume', {
+    message: 'accept_clock goes with the action "resume" only',
+  });
 export const syncChange = z.object({ changed: z.boolean(), links: z.array(z.number().int()) });
+
+/** POST /v1/crdbs/{guid}/resync: one link, or all of this node's instance, sync anew. Answers as soon as it is ordered. */
+export const resyncRequest = z.object({ from: z.number().int().optional(), full: z.boolean().default(false) });
+export const resyncReply = z.object({ links: z.array(z.number().int()) });
+
+/** POST /v1/node/shutdown. `force`: instances are killed, and so is one that is being stopped already. */
+export const shutdownRequest = z.object({ force: z.boolean().default(false) });
+
+/** A folder of a database that the node cannot use: what it is about as far as it can be told, and the way back. */
+export const damagedDatabase = z.object({
+  guid: z.string(),
+  name: z.string().nullable(),
+  port: z.number().int().nullable(),
+  /** What is wrong with which file. */
+  reason: z.string(),
+  hint: z.string(),
+});
 
 /** GET /v1/node */
 export const nodeStatus = z.object({
@@ -142,12 +214,15 @@ export const nodeStatus = z.object({
       name: z.string(),
       id: z.number().int(),
       endpoint: z.string(),
-      process: z.enum(['running', 'loading', 'restarting', 'down']),
+      process: processState,
       pid: z.number().int().nullable(),
       restarts: z.number().int(),
       last_exit: z.string().nullable(),
+      ...processDetails,
     }),
   ),
+  /** Their names and ports stay taken. An older node does not tell. */
+  damaged_databases: z.array(damagedDatabase).default([]),
 });
 
 export const crdbGuid = z
@@ -212,3 +287,9 @@ export type SyncStatus = z.infer<typeof syncStatus>;
 export type SyncRequest = z.infer<typeof syncRequest>;
 export type SyncChange = z.infer<typeof syncChange>;
 export type NodeStatus = z.infer<typeof nodeStatus>;
+export type ResyncRequest = z.infer<typeof resyncRequest>;
+export type ResyncReply = z.infer<typeof resyncReply>;
+export type ShutdownRequest = z.infer<typeof shutdownRequest>;
+export type DamagedDatabase = z.infer<typeof damagedDatabase>;
+export type LoadingProgress = z.infer<typeof loadingProgress>;
+export type ProcessState = z.infer<typeof processState>;

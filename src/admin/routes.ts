@@ -9,7 +9,15 @@ import Fastify, { type FastifyInstance, type FastifyReply, type FastifyRequest }
 import type { z } from 'zod';
 import { reasonOf, toError } from '../base/error-shape.ts';
 import { CrdbError, ERROR_KINDS, type ErrorCode } from '../errors.ts';
-import { crdbGuid, createRequest, databaseRecord, prepareRequest, syncRequest } from './contract.ts';
+import {
+  crdbGuid,
+  createRequest,
+  databaseRecord,
+  prepareRequest,
+  resyncRequest,
+  shutdownRequest,
+  syncRequest,
+} from './contract.ts';
 import { API_BODY_BYTES_MAX, API_HANDSHAKE_MS_MAX, API_REQUEST_MS_MAX } from './limits.ts';
 import type { AdminService } from './service.ts';
 
@@ -56,8 +64,10 @@ export function createAdminServer(options: AdminServerOptions): FastifyInstance 
 
 function addRoutes(server: FastifyInstance, service: AdminService): void {
   server.get('/v1/node', async () => service.nodeStatus());
-  server.post('/v1/node/shutdown', async () => {
-    service.shutdown();
+  server.post('/v1/node/shutdown', async (request) => {
+    service.shutdown(
+      request.body === undefined || request.body === null ? { force: false } : parseBody(shutdownRequest, request),
+    );
     return { status: 'stopping' };
   });
 
@@ -68,6 +78,9 @@ function addRoutes(server: FastifyInstance, service: AdminService): void {
   server.get('/v1/crdbs/:guid/sync', async (request) => service.syncStatus(guidOf(request)));
   server.put('/v1/crdbs/:guid/sync', async (request) =>
     service.changeSync(guidOf(request), parseBody(syncRequest, request)),
+  );
+  server.post('/v1/crdbs/:guid/resync', async (request) =>
+    service.resync(guidOf(request), parseBody(resyncRequest, request)),
   );
 
   server.get('/v1/crdb_tasks', async () => service.listTasks());

@@ -11,6 +11,9 @@ import type {
   NodeStatus,
   PrepareReply,
   PrepareRequest,
+  ResyncReply,
+  ResyncRequest,
+  ShutdownRequest,
   SyncChange,
   SyncRequest,
   SyncStatus,
@@ -18,8 +21,8 @@ import type {
 
 export interface AdminService {
   nodeStatus(): NodeStatus;
-  /** Starts the stop and returns at once; the answer to this call still gets out. */
-  shutdown(): void;
+  /** Starts the stop, or speeds up one that has begun, and returns at once; the answer to this call still gets out. */
+  shutdown(request: ShutdownRequest): void;
 
   listDatabases(): readonly Crdb[];
   getDatabase(guid: string): Crdb;
@@ -31,6 +34,8 @@ export interface AdminService {
 
   syncStatus(guid: string): Promise<SyncStatus>;
   changeSync(guid: string, request: SyncRequest): Promise<SyncChange>;
+  /** Orders it and returns; how it goes is in `syncStatus`. */
+  resync(guid: string, request: ResyncRequest): Promise<ResyncReply>;
 
   prepareLocal(guid: string, request: PrepareRequest): Promise<PrepareReply>;
   commitLocal(record: DatabaseRecord): Promise<Crdb>;

@@ -59,15 +59,22 @@ function matchClass(pattern: Uint8Array, p: number, byte: number): number {
   let isIn = false;
   for (; p < pattern.length && pattern[p] !== CLOSE; p++) {
     const first = pattern[p]!;
+    // The pattern is walked through to the end of its class, whatever was found: an escaped bracket does not close it.
     if (first === BACKSLASH && p + 1 < pattern.length) {
-      isIn ||= pattern[++p] === byte;
+      p++;
+      isIn ||= pattern[p] === byte;
     } else if (pattern[p + 1] === DASH && p + 2 < pattern.length) {
       p += 2;
-      const last = pattern[p]!;
-      isIn ||= byte >= Math.min(first, last) && byte <= Math.max(first, last);
+      isIn ||= isBetween(byte, first, pattern[p]!);
     } else {
       isIn ||= first === byte;
     }
   }
   return isIn === isNegated ? -1 : Math.min(p + 1, pattern.length);
+}
+
+/** The ends of a range may be in either order. Bytes are signed there, as Redis's are on most processors. */
+function isBetween(byte: number, first: number, last: number): boolean {
+  const [value, a, b] = [(byte << 24) >> 24, (first << 24) >> 24, (last << 24) >> 24];
+  return a <= b ? value >= a && value <= b : value >= b && value <= a;
 }

@@ -5,6 +5,7 @@
 import type { Crdb } from '../admin/contract.ts';
 import { CrdbError } from '../errors.ts';
 import type { ClusterInfo, ControlPlane, KnownNode } from './control-plane.ts';
+import { chooseLinks } from './links.ts';
 import { count } from './output.ts';
 import { findDatabase, startHint, whyDown } from './survey.ts';
 
@@ -16,6 +17,8 @@ export interface ChangeSyncOptions {
   /** The instance that is pulled from; absent: all. */
   readonly from: number | undefined;
   readonly dryRun: boolean;
+  /** With `resume`: clocks of the other side that are too far ahead are accepted. */
+  readonly acceptClock?: boolean;
 }
 
 export interface ChangeSyncDocument {
@@ -43,7 +46,7 @@ export async function changeSync(
   control: ControlPlane,
   signal?: AbortSignal,
 ): Promise<ChangeSyncDocument> {
-  const { action, from } = options;
+  const { action, from, acceptClock = false } = options;
   const { database, nodes } = await findDatabase(control, options.nameOrGuid);
   const { guid, name } = database;
   const concerned = concernedInstances(options, database, nodes);
@@ -51,7 +54,11 @@ export async function changeSync(
   signal?.throwIfAborted();
   const instances = [];
   for (const { id, cluster, from: sources } of concerned) {
-    const change = { action, ...(from === undefined ? {} : { from }) };
+    const change = {
+      action,
+      ...(from === undefined ? {} : { from }),
+      ...(acceptClock ? { accept_clock: true } : {}),
+    };
     const changed = options.dryRun ? false : (await control.api(cluster).changeSync(guid, change)).changed;
     instances.push({ id, cluster: cluster.name, from: sources, changed });
   }
@@ -59,29 +66,13 @@ export async function changeSync(
   return { status: options.dryRun ? 'planned' : statusOf(action, anyChanged), guid, name, instances };
 }
 
-function concernedInstances(
-  { instance, from }: ChangeSyncOptions,
-  database: Crdb,
-  nodes: readonly KnownNode[],
-): Concerned[] {
-  const ids = database.instances.map(({ id }) => id).sort((a, b) => a - b);
-  for (const id of [instance, from]) {
-    if (id === undefined || ids.includes(id)) continue;
-    throw new CrdbError('instance_not_found', `${database.name} has no instance ${id}, it has ${ids.join(', ')}`, {
-      hint: `crdb-cli get ${database.name}`,
-    });
-  }
-  if (instance !== undefined && instance === from) {
-    throw new CrdbError(
-      'invalid_request',
-      `--from: ${from} is the instance itself, it pulls from ${ids.filter((id) => id !== from).join(', ')}`,
-    );
-  }
-  const pullers = instance === undefined ? ids.filter((id) => id !== from) : [instance];
+function concernedInstances(choice: ChangeSyncOptions, database: Crdb, nodes: readonly KnownNode[]): Concerned[] {
+  const links = chooseLinks(choice, database);
+  const pullers = [...new Set(links.map(({ instance }) => instance))];
   return pullers.map((id) => ({
     id,
     cluster: clusterOf(id, database, nodes),
-    from: from === undefined ? ids.filter((other) => other !== id) : [from],
+    from: links.filter(({ instance }) => instance === id).map(({ from }) => from),
   }));
 }
 

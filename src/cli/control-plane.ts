@@ -10,6 +10,8 @@ import type {
   Crdb,
   CrdbTask,
   NodeStatus,
+  ResyncReply,
+  ResyncRequest,
   SyncChange,
   SyncRequest,
   SyncStatus,
@@ -27,6 +29,7 @@ export interface NodeApi {
   task(id: string): Promise<CrdbTask>;
   syncStatus(guid: string): Promise<SyncStatus>;
   changeSync(guid: string, change: SyncRequest): Promise<SyncChange>;
+  resync(guid: string, request: ResyncRequest): Promise<ResyncReply>;
 }
 
 export interface KnownNode {
@@ -50,19 +53,35 @@ export interface StartOptions {
   readonly host?: string;
 }
 
+export interface StopOptions {
+  /** Instances are killed instead of writing their last. */
+  readonly force?: boolean;
+  /** What it waits for. */
+  readonly report?: (detail: string) => void;
+}
+
+/** A file of the home, no node's, that cannot be used: what only it knows is missing. */
+export interface DamagedFile {
+  readonly path: string;
+  /** What is wrong with it, and what to do about it. */
+  readonly damage: CrdbError;
+}
+
 export interface ControlPlane {
   /** All nodes of this home, by name. An absent home has none. */
   nodes(): Promise<readonly KnownNode[]>;
+  /** Files of the home that cannot be used; the clusters that only they name are missing in `nodes`. */
+  damagedFiles(): Promise<readonly DamagedFile[]>;
   api(cluster: ClusterInfo): NodeApi;
   /** Starts the local node as a detached daemon and returns when its admin API answers. Makes its record when new. */
   start(name: string, options: StartOptions): Promise<KnownNode>;
   /**
    * Stops the local node with its instances, also those that a killed daemon has left, and returns when the processes are
-   * gone. Returns whether anything ran; an absent node is fine.
+   * gone, which takes as long as the instances write. Returns whether anything ran; an absent node is fine.
    */
-  stop(name: string): Promise<boolean>;
+  stop(name: string, options?: StopOptions): Promise<boolean>;
   /** Stops the local node and removes its record and all its data. Absent is fine. */
   remove(name: string): Promise<void>;
-  /** Remembers clusters of other machines, so that later commands can reach them. */
+  /** Remembers clusters of other machines, so that later commands can reach them. Throws `failed` when what it remembers is damaged. */
   remember(clusters: readonly ClusterInfo[]): Promise<void>;
 }

@@ -72,18 +72,28 @@ export async function refuseTakenName(control: ControlPlane, name: string): Prom
   }
 }
 
-/** A local node whose files are damaged is there, holds data, and is neither started nor made anew. */
-export function refuseDamaged(participants: readonly Participant[], known: ReadonlyMap<string, KnownNode>): void {
+/**
+ * A local node whose files are damaged is there, holds data, and is neither started nor made anew. And clusters of other machines are
+ * remembered in the end: where that cannot be done, nothing is begun.
+ */
+export async function refuseDamaged(
+  control: ControlPlane,
+  participants: readonly Participant[],
+  known: ReadonlyMap<string, KnownNode>,
+): Promise<void> {
   for (const { kind, cluster } of participants) {
     const damage = kind === 'local' ? known.get(cluster)?.damage : null;
     if (damage) throw damage;
   }
+  if (!participants.some(({ kind }) => kind === 'remote')) return;
+  const [file] = await control.damagedFiles();
+  if (file !== undefined) throw file.damage;
 }
 
 /** Addresses and credentials of all participants, local ones started. One after the other: they choose free ports. */
 async function bringUpClusters(plan: CreatePlan, services: CreateServices): Promise<ClusterInfo[]> {
   const known = new Map((await services.control.nodes()).map((node) => [node.cluster.name, node]));
-  refuseDamaged(plan.participants, known);
+  await refuseDamaged(services.control, plan.participants, known);
   const clusters: ClusterInfo[] = [];
   for (const participant of plan.participants) {
     services.signal.throwIfAborted();

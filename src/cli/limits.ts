@@ -19,3 +19,6 @@ export const INSTANCES_MIN = 2;
 
 /** Clocks of two instances that are further apart are pointed out: what the instances report as well (src/replication/limits.ts). */
 export const CLOCK_DRIFT_MS_MAX = 500;
+
+/** How long nothing may move in links that sync anew: more than the pause between two attempts of a link that an error has stopped. */
+export const RESYNC_STALL_MS_MAX = 60_000;

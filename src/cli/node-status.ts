@@ -3,10 +3,13 @@ import type { NodeStatus } from '../admin/contract.ts';
 import { CrdbError } from '../errors.ts';
 import type { ControlPlane, KnownNode } from './control-plane.ts';
 import { durationText, table, type Style } from './output.ts';
+import { processNote, processStyle, processWord } from './process-text.ts';
 import { startHint, whyDown } from './survey.ts';
 
 export interface NodeStatusDocument {
   readonly nodes: readonly NodeDocument[];
+  /** Files of the home, no node's, that cannot be used. */
+  readonly damaged: readonly { readonly path: string; readonly reason: string; readonly hint: string }[];
 }
 
 export interface NodeDocument {
@@ -25,6 +28,8 @@ export interface NodeDocument {
   /** What it listens on, unless it is the node of another machine. */
   readonly host: string | null;
   readonly instances: NodeStatus['instances'];
+  /** Databases of it that cannot be used, for a file that is damaged. */
+  readonly damaged_databases: NodeStatus['damaged_databases'];
 }
 
 /** All nodes, or the one with this name (node_not_found when there is none). A node that does not answer is no failure. */
@@ -32,7 +37,11 @@ export async function nodeStatus(control: ControlPlane, name: string | undefined
   const known = await control.nodes();
   const chosen = name === undefined ? known : known.filter(({ cluster }) => cluster.name === name);
   if (name !== undefined && chosen.length === 0) throw nodeNotFound(name, known);
-  return { nodes: await Promise.all(chosen.map((node) => describeNode(control, node))) };
+  const files = await control.damagedFiles();
+  return {
+    nodes: await Promise.all(chosen.map((node) => describeNode(control, node))),
+    damaged: files.map(({ path, damage }) => ({ path, reason: damage.message, hint: damage.hint })),
+  };
 }
 
 export function nodeNotFound(name: string, known: readonly KnownNode[]): CrdbError {
@@ -56,6 +65,7 @@ async function describeNode(control: ControlPlane, node: KnownNode): Promise<Nod
     data_directory: null,
     host,
     instances: orphans,
+    damaged_databases: [],
   });
   if (damage !== null) return silent('damaged', `${damage.message}. ${damage.hint}`);
   if (!running && orphans.length === 0) return silent('stopped', null);
@@ -63,7 +73,7 @@ async function describeNode(control: ControlPlane, node: KnownNode): Promise<Nod
     return silent('unattended', `it ${whyDown(node)}; the next one takes them up: ${startHint([node])}`);
   }
   try {
-    const { admin_url, pid, version, uptime_seconds, data_directory, instances } = await control
+    const { admin_url, pid, version, uptime_seconds, data_directory, instances, damaged_databases } = await control
       .api(cluster)
       .nodeStatus();
     return {
@@ -77,6 +87,7 @@ async function describeNode(control: ControlPlane, node: KnownNode): Promise<Nod
       data_directory,
       host,
       instances,
+      damaged_databases,
     };
   } catch (error) {
     if (error instanceof CrdbError && error.code !== 'bug') return silent('unreachable', error.message);
@@ -84,9 +95,10 @@ async function describeNode(control: ControlPlane, node: KnownNode): Promise<Nod
   }
 }
 
-export function nodeStatusText({ nodes }: NodeStatusDocument, style: Style): string {
-  if (nodes.length === 0) return 'This home has no nodes. Start one: crdb-cli node start --detach';
-  return nodes.map((node) => nodeText(node, style)).join('\n\n');
+export function nodeStatusText({ nodes, damaged }: NodeStatusDocument, style: Style): string {
+  const files = damaged.map(({ reason, hint }) => `${style.bad(reason)}. ${hint}`);
+  const none = 'This home has no nodes. Start one: crdb-cli node start --detach';
+  return [...files, ...(nodes.length === 0 ? [none] : nodes.map((node) => nodeText(node, style)))].join('\n\n');
 }
 
 function nodeText(node: NodeDocument, style: Style): string {
@@ -95,7 +107,10 @@ function nodeText(node: NodeDocument, style: Style): string {
   const url = node.admin_url === null ? '' : `  ${node.admin_url}`;
   const title = `${style.heading(node.cluster)}${url}  ${status}${since}`;
   const error = node.error === null ? [] : [node.error];
-  const lines = [...error, ...(node.instances.length > 0 ? instanceLines(node.instances, style) : [])];
+  const damaged = node.damaged_databases.map(
+    ({ name, guid, reason, hint }) => `${style.bad('damaged')}: ${name ?? guid} cannot be used: ${reason}. ${hint}`,
+  );
+  const lines = [...error, ...(node.instances.length > 0 ? instanceLines(node.instances, style) : []), ...damaged];
   if (lines.length === 0 && node.status === 'running') lines.push('no instances');
   return [title, ...lines.map((line) => `  ${line}`)].join('\n');
 }
@@ -105,10 +120,15 @@ function instanceLines(instances: NodeDocument['instances'], style: Style): stri
     instance.name,
     `${instance.id}`,
     instance.endpoint,
-    instance.process === 'running' ? style.good(instance.process) : style.bad(instance.process),
+    processStyle(instance, style)(processWord(instance)),
     instance.pid === null ? '-' : `${instance.pid}`,
     `${instance.restarts}`,
     instance.last_exit ?? '-',
   ]);
-  return table(['NAME', 'REPL-ID', 'ENDPOINT', 'PROCESS', 'PID', 'RESTARTS', 'LAST EXIT'], rows, style).split('\n');
+  const notes = instances.flatMap((instance) => {
+    const note = processNote(instance);
+    return note === null ? [] : [`${instance.name} (${instance.id}) ${note}`];
+  });
+  const header = ['NAME', 'REPL-ID', 'ENDPOINT', 'PROCESS', 'PID', 'RESTARTS', 'LAST EXIT'];
+  return [...table(header, rows, style).split('\n'), ...notes];
 }

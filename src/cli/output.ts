@@ -54,6 +54,18 @@ export function durationText(ms: number): string {
     : `${Math.floor(hours / 24)} d ${hours % 24} h`;
 }
 
+/** Bytes for a reader, in powers of 1000: `812 bytes`, `1.2 kB`, `34.5 MB`, `6.7 GB`. */
+export function bytesText(bytes: number): string {
+  if (bytes < 1000) return `${bytes} bytes`;
+  const [unit, size] = bytes < 1e6 ? ['kB', 1e3] : bytes < 1e9 ? ['MB', 1e6] : ['GB', 1e9];
+  return `${(bytes / (size as number)).toFixed(1)} ${unit}`;
+}
+
+/** `1,234,567`. */
+export function numberText(number: number): string {
+  return number.toLocaleString('en-US');
+}
+
 /** Without the codes of colours. */
 export function visibleLength(text: string): number {
   // eslint-disable-next-line no-control-regex -- colour codes are control characters

@@ -23,7 +23,7 @@ export interface PlannedCreateDocument {
 export async function previewCreate(plan: CreatePlan, control: ControlPlane): Promise<PlannedCreateDocument> {
   await refuseTakenName(control, plan.name);
   const known = new Map((await control.nodes()).map((node) => [node.cluster.name, node]));
-  refuseDamaged(plan.participants, known);
+  await refuseDamaged(control, plan.participants, known);
   const nodeOf = (participant: Participant): PlannedCreateDocument['instances'][number]['node'] => {
     const node = known.get(participant.cluster);
     if (participant.kind === 'remote' || node?.running === true) return 'exists';

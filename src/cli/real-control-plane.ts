@@ -25,21 +25,32 @@ export function createControlPlane({
       if (!(await isUsableFolder(home))) return [];
       const { listNodes } = await import('../node/home.ts');
       const { readRemoteClusters } = await import('./remote-clusters.ts');
-      const [local, remote] = await Promise.all([listNodes(home), readRemoteClusters(home)]);
+      // A damaged file is told by `damagedFiles`, and must not hide the nodes of this machine.
+      const [local, remote] = await Promise.all([listNodes(home), readRemoteClusters(home).catch(() => [])]);
       const names = new Set(local.map((node) => node.cluster));
       return [
         ...(await Promise.all(local.map((node) => knownLocal(home, node)))),
         ...remote.filter(({ name }) => !names.has(name)).map(knownRemote),
       ];
     },
+    async damagedFiles() {
+      const { readRemoteClusters, remoteClustersFile } = await import('./remote-clusters.ts');
+      try {
+        await readRemoteClusters(home);
+        return [];
+      } catch (error) {
+        if (error instanceof CrdbError) return [{ path: remoteClustersFile(home), damage: error }];
+        throw error;
+      }
+    },
     api: createApi,
     async start(name, options) {
       const { startDetached } = await import('../node/detach.ts');
       return knownLocal(home, await startDetached({ home, cluster: name, version, ...options }));
     },
-    async stop(name) {
+    async stop(name, options) {
       const { stopNode } = await import('../node/detach.ts');
-      return stopNode(home, name).catch((error: unknown) => {
+      return stopNode(home, name, options).catch((error: unknown) => {
         if (error instanceof CrdbError && error.code === 'node_not_found') return false;
         throw error;
       });
@@ -93,5 +104,6 @@ function createApi(cluster: ClusterInfo): NodeApi {
     task: async (id) => (await connect()).task(id),
     syncStatus: async (guid) => (await connect()).syncStatus(guid),
     changeSync: async (guid, change) => (await connect()).changeSync(guid, change),
+    resync: async (guid, request) => (await connect()).resync(guid, request),
   };
 }

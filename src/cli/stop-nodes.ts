@@ -9,9 +9,13 @@ export interface StopDocument {
   readonly nodes: readonly { readonly cluster: string; readonly status: 'stopped' | 'already_stopped' | 'planned' }[];
 }
 
-/** `name` undefined: all local nodes of this home. */
+/** `name` undefined: all local nodes of this home. Waits as long as the instances write their last; `force` kills them. */
 export async function stopNodes(
-  { name, dryRun }: { readonly name: string | undefined; readonly dryRun: boolean },
+  {
+    name,
+    dryRun,
+    force = false,
+  }: { readonly name: string | undefined; readonly dryRun: boolean; readonly force?: boolean },
   { control, steps }: { readonly control: ControlPlane; readonly steps: Steps },
 ): Promise<StopDocument> {
   const known = await control.nodes();
@@ -26,7 +30,8 @@ export async function stopNodes(
         `${cluster.name} is a cluster on another machine (${cluster.url}): stop its node there`,
       );
     try {
-      const stop = () => steps.run(`Stopping ${cluster.name}`, () => control.stop(cluster.name));
+      const stop = () =>
+        steps.run(`Stopping ${cluster.name}`, (report) => control.stop(cluster.name, { force, report }));
       const stopped = dryRun ? running || damage !== null : await stop();
       nodes.push({ cluster: cluster.name, status: !stopped ? 'already_stopped' : dryRun ? 'planned' : 'stopped' });
     } catch (error) {

@@ -2,7 +2,7 @@
  * What the nodes of this home know. Each is asked at the same time; one that does not answer is reported and never
  * hides what the others say.
  */
-import type { Crdb } from '../admin/contract.ts';
+import type { Crdb, NodeStatus } from '../admin/contract.ts';
 import { CrdbError } from '../errors.ts';
 import type { ControlPlane, KnownNode, NodeApi } from './control-plane.ts';
 
@@ -13,11 +13,28 @@ export interface Unreachable {
   readonly hint: string;
 }
 
+/** Something of this home that cannot be used, and is in nobody else's way. */
+export interface Damaged {
+  /** The node that it belongs to; null: a file of the home. */
+  readonly cluster: string | null;
+  /** The database; null: none, or not even that can be told. */
+  readonly guid: string | null;
+  readonly name: string | null;
+  /** What is wrong with which file. */
+  readonly reason: string;
+  readonly hint: string;
+}
+
+/** How the process of an instance is, told by its own node. */
+export type Processes = (guid: string, cluster: string) => NodeStatus['instances'][number] | null;
+
 export interface Survey {
   readonly nodes: readonly KnownNode[];
   /** By guid; one description each. */
   readonly databases: readonly Crdb[];
+  readonly processes: Processes;
   readonly unreachable: readonly Unreachable[];
+  readonly damaged: readonly Damaged[];
 }
 
 export interface FoundDatabase {
@@ -25,29 +42,40 @@ export interface FoundDatabase {
   /** Whom to ask to change it: a node that takes part and answers. */
   readonly api: NodeApi;
   readonly nodes: readonly KnownNode[];
+  readonly processes: Processes;
   readonly unreachable: readonly Unreachable[];
+  readonly damaged: readonly Damaged[];
 }
 
 interface Answer {
   readonly node: KnownNode;
   readonly databases: readonly Crdb[];
+  readonly status: NodeStatus | null;
   readonly failure: string | null;
+}
+
+interface Answers {
+  readonly answers: readonly Answer[];
+  readonly nodes: readonly KnownNode[];
+  readonly processes: Processes;
+  readonly damaged: readonly Damaged[];
 }
 
 /** Fails with node_unreachable when there are nodes and none answers: then nothing at all is known. */
 export async function surveyNodes(control: ControlPlane): Promise<Survey> {
-  const { answers, nodes } = await askAll(control);
+  const { answers, ...known } = await askAll(control);
   const byGuid = new Map<string, Crdb>();
   for (const { databases } of answers) for (const database of databases) byGuid.set(database.guid, database);
   const databases = [...byGuid.values()].sort((a, b) =>
     a.name < b.name ? -1 : a.name > b.name ? 1 : a.guid < b.guid ? -1 : 1,
   );
-  return { nodes, databases, unreachable: failuresOf(answers) };
+  return { ...known, databases, unreachable: failuresOf(answers) };
 }
 
 /** The database with this name or guid, and a node to talk to about it. */
 export async function findDatabase(control: ControlPlane, nameOrGuid: string): Promise<FoundDatabase> {
-  const { answers, nodes } = await askAll(control);
+  const { answers, ...known } = await askAll(control);
+  const { nodes, damaged } = known;
   const found = new Map<string, { database: Crdb; node: KnownNode }>();
   for (const { node, databases } of answers) {
     for (const database of databases) {
@@ -56,7 +84,7 @@ export async function findDatabase(control: ControlPlane, nameOrGuid: string): P
     }
   }
   const [first, ...others] = found.values();
-  if (first === undefined) throw notFound(nameOrGuid, failuresOf(answers), nodes);
+  if (first === undefined) throw notFound(nameOrGuid, failuresOf(answers), nodes, damaged);
   if (others.length > 0) {
     throw new CrdbError(
       'invalid_request',
@@ -66,10 +94,11 @@ export async function findDatabase(control: ControlPlane, nameOrGuid: string): P
       },
     );
   }
-  return { database: first.database, api: control.api(first.node.cluster), nodes, unreachable: failuresOf(answers) };
+  const api = control.api(first.node.cluster);
+  return { ...known, database: first.database, api, unreachable: failuresOf(answers) };
 }
 
-async function askAll(control: ControlPlane): Promise<{ answers: readonly Answer[]; nodes: readonly KnownNode[] }> {
+async function askAll(control: ControlPlane): Promise<Answers> {
   const nodes = await control.nodes();
   const answers = await Promise.all(nodes.map((node) => ask(control, node)));
   if (answers.length > 0 && answers.every((answer) => answer.failure !== null)) {
@@ -78,19 +107,43 @@ async function askAll(control: ControlPlane): Promise<{ answers: readonly Answer
       hint: startHint(nodes),
     });
   }
-  return { answers, nodes };
+  const processes: Processes = (guid, cluster) =>
+    answers
+      .find(({ node }) => node.cluster.name === cluster)
+      ?.status?.instances.find((instance) => instance.guid === guid) ?? null;
+  return { answers, nodes, processes, damaged: [...(await damagedFiles(control)), ...answers.flatMap(damagedOf)] };
 }
 
 async function ask(control: ControlPlane, node: KnownNode): Promise<Answer> {
-  if (!node.running) return { node, databases: [], failure: whyDown(node) };
+  if (!node.running) return { node, databases: [], status: null, failure: whyDown(node) };
   try {
-    return { node, databases: await control.api(node.cluster).listDatabases(), failure: null };
+    const api = control.api(node.cluster);
+    const [databases, status] = await Promise.all([api.listDatabases(), api.nodeStatus()]);
+    return { node, databases, status, failure: null };
   } catch (error) {
     if (error instanceof CrdbError && error.code !== 'bug') {
-      return { node, databases: [], failure: `does not answer (${error.message})` };
+      return { node, databases: [], status: null, failure: `does not answer (${error.message})` };
     }
     throw error;
   }
+}
+
+export async function damagedFiles(control: ControlPlane): Promise<Damaged[]> {
+  return (await control.damagedFiles()).map(({ damage }) => ({
+    ...{ cluster: null, guid: null, name: null, reason: damage.message, hint: damage.hint },
+  }));
+}
+
+function damagedOf({ node, status }: Answer): Damaged[] {
+  return (status?.damaged_databases ?? []).map(({ guid, name, reason, hint }) => ({
+    ...{ cluster: node.cluster.name, guid, name, reason, hint },
+  }));
+}
+
+/** For standard error. */
+export function damagedNote({ cluster, guid, name, reason, hint }: Damaged): string {
+  const what = cluster === null ? '' : `${name ?? guid} cannot be used on ${cluster}: `;
+  return `Note: ${what}${reason}. Try: ${hint}`;
 }
 
 /** What a reader should know beside the result, for standard error. `consequence` completes the sentence. */
@@ -117,10 +170,23 @@ function failuresOf(answers: readonly Answer[]): Unreachable[] {
   );
 }
 
-function notFound(nameOrGuid: string, unreachable: readonly Unreachable[], nodes: readonly KnownNode[]): CrdbError {
-  if (unreachable.length === 0) return new CrdbError('database_not_found', `There is no database "${nameOrGuid}"`);
-  const silent = unreachable.map(({ cluster, reason }) => `${cluster} ${reason}`).join('; ');
-  return new CrdbError('database_not_found', `No node that answers knows a database "${nameOrGuid}"; ${silent}`, {
-    hint: startHint(nodes),
-  });
+/** What is damaged may be why nobody knows it. */
+function notFound(
+  nameOrGuid: string,
+  unreachable: readonly Unreachable[],
+  nodes: readonly KnownNode[],
+  damaged: readonly Damaged[],
+): CrdbError {
+  const itself = damaged.find(({ guid, name }) => guid === nameOrGuid || name === nameOrGuid);
+  if (itself !== undefined) {
+    const text = `The database "${nameOrGuid}" cannot be used on ${itself.cluster}, and no other node that answers knows it: ${itself.reason}`;
+    return new CrdbError('database_not_found', text, { hint: itself.hint });
+  }
+  const silent = unreachable.map(({ cluster, reason }) => `${cluster} ${reason}`);
+  const files = damaged.filter(({ cluster }) => cluster === null);
+  const why = [...silent, ...files.map(({ reason }) => reason)];
+  if (why.length === 0) return new CrdbError('database_not_found', `There is no database "${nameOrGuid}"`);
+  const hint = silent.length > 0 ? startHint(nodes) : files[0]!.hint;
+  const text = `No node that answers knows a database "${nameOrGuid}"; ${why.join('; ')}`;
+  return new CrdbError('database_not_found', text, { hint });
 }

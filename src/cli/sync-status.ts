@@ -4,7 +4,8 @@ import { CrdbError } from '../errors.ts';
 import type { ControlPlane, KnownNode } from './control-plane.ts';
 import { instanceDocuments, type InstanceDocument } from './documents.ts';
 import { CLOCK_DRIFT_MS_MAX } from './limits.ts';
-import { durationText, table, visibleLength, type Style } from './output.ts';
+import { bytesText, durationText, numberText, table, visibleLength, type Style } from './output.ts';
+import { processNote, processStyle, processWord } from './process-text.ts';
 import { findDatabase, startHint, whyDown } from './survey.ts';
 
 type Link = SyncStatus['links'][number];
@@ -21,6 +22,11 @@ export interface InstanceSyncDocument {
   readonly endpoint: string;
   /** `unreachable`: its node does not answer, `links` is empty. */
   readonly process: SyncStatus['process'] | 'unreachable';
+  readonly loading: SyncStatus['loading'];
+  readonly unresponsive: SyncStatus['unresponsive'];
+  readonly stopping: SyncStatus['stopping'];
+  /** null: not known. */
+  readonly keys: number | null;
   readonly replication_id: string | null;
   readonly offset: number | null;
   /** Why there is nothing to say about it, or how its process ended last. */
@@ -53,6 +59,7 @@ async function askInstance(
     cluster,
     endpoint,
     process: 'unreachable',
+    ...{ loading: null, unresponsive: null, stopping: null, keys: null },
     replication_id: null,
     offset: null,
     error,
@@ -62,9 +69,11 @@ async function askInstance(
   if (node === undefined) return unreachable(`this home has no credentials for ${cluster}`);
   if (!node.running) return unreachable(`${cluster} ${whyDown(node)}; ${startHint([node])}`);
   try {
-    const { process, last_exit, replication_id, offset, links } = await control.api(node.cluster).syncStatus(guid);
-    const error = process === 'running' ? null : last_exit;
-    return { id, cluster, endpoint, process, replication_id, offset, error, links };
+    const status = await control.api(node.cluster).syncStatus(guid);
+    const { process, loading, unresponsive, stopping, keys, replication_id, offset, links } = status;
+    const details = { process, loading, unresponsive, stopping };
+    const error = process === 'running' ? null : (processNote(details) ?? status.last_exit);
+    return { id, cluster, endpoint, ...details, keys, replication_id, offset, error, links };
   } catch (error) {
     if (error instanceof CrdbError && error.code !== 'bug') return unreachable(error.message);
     throw error;
@@ -79,7 +88,10 @@ export function syncStatusText({ name, guid, instances }: SyncStatusDocument, lo
 function instanceText(instance: InstanceSyncDocument, look: SyncStatusLook): string {
   const { style } = look;
   const { id, cluster, endpoint, process, offset, error, links } = instance;
-  const state = process === 'running' ? style.good(process) : style.bad(process);
+  const state =
+    process === 'unreachable'
+      ? style.bad(process)
+      : processStyle({ ...instance, process }, style)(processWord({ ...instance, process }));
   const position = offset === null ? '' : `, offset ${offset}`;
   const title = `${style.heading(`instance ${id}`)}  ${cluster}  ${endpoint}  ${state}${position}`;
   const lines = [
@@ -91,7 +103,7 @@ function instanceText(instance: InstanceSyncDocument, look: SyncStatusLook): str
 
 /** The last sync is a sentence: in the table where there is room for it, otherwise below the row that it belongs to. */
 function linkLines(links: readonly Link[], { style, columns }: SyncStatusLook): string[] {
-  const header = ['FROM', 'STATE', 'LAG OPS', 'LAG TIME', 'CLOCK', 'BACKLOG'];
+  const header = ['FROM', 'STATE', 'LAG OPS', 'LAG TIME', 'CLOCK', 'BACKLOG', 'PARTIAL', 'FULL'];
   const rows = links.map((link) => [
     `${link.from} (${link.cluster})`,
     stateText(link, style),
@@ -99,6 +111,8 @@ function linkLines(links: readonly Link[], { style, columns }: SyncStatusLook): 
     link.lag_ms === null ? 'never level' : durationText(link.lag_ms),
     clockText(link, style),
     link.backlog_covered === null ? 'unknown' : link.backlog_covered ? 'covered' : 'not covered',
+    link.syncs === null ? '-' : `${link.syncs.partial_ok}`,
+    link.syncs === null ? '-' : `${link.syncs.full}`,
   ]);
   const lastSyncs = links.map((link) => link.last_sync?.reason ?? 'none');
   const notes = links.flatMap((link) => notesOf(link).map((note) => `from ${link.from}: ${note}`));
@@ -112,7 +126,8 @@ function linkLines(links: readonly Link[], { style, columns }: SyncStatusLook): 
   return [title, ...lines.flatMap((line, index) => [line, `${INDENT}last sync ${lastSyncs[index]}`]), ...notes];
 }
 
-function stateText({ state }: Link, style: Style): string {
+function stateText({ state, full_sync: fullSync }: Link, style: Style): string {
+  if (state === 'full-sync' && fullSync?.percent != null) return `${state} ${fullSync.percent} %`;
   if (state === 'streaming') return style.good(state);
   return state === 'paused' || state === 'waiting' ? style.careful(state) : state;
 }
@@ -124,8 +139,15 @@ function clockText({ clock_drift_ms: driftMs }: Link, style: Style): string {
   return Math.abs(driftMs) > CLOCK_DRIFT_MS_MAX ? style.bad(text) : text;
 }
 
-function notesOf({ last_error: lastError, endpoint, clock_drift_ms: driftMs }: Link): string[] {
-  const notes = lastError === null ? [] : [`${endpoint}: ${lastError}`];
+/** "1,200,000 keys, 300.0 MB of 660.0 MB (45 %)" */
+export function fullSyncText({ keys, bytes, total_bytes: total, percent }: NonNullable<Link['full_sync']>): string {
+  const share = total === null ? '' : ` of ${bytesText(total)}`;
+  return `${numberText(keys)} keys, ${bytesText(bytes)}${share}${percent === null ? '' : ` (${percent} %)`}`;
+}
+
+function notesOf({ last_error: lastError, endpoint, clock_drift_ms: driftMs, full_sync: fullSync }: Link): string[] {
+  const notes = fullSync === null ? [] : [`full sync: ${fullSyncText(fullSync)}`];
+  if (lastError !== null) notes.push(`${endpoint}: ${lastError}`);
   if (driftMs !== null && Math.abs(driftMs) > CLOCK_DRIFT_MS_MAX) {
     const direction = driftMs > 0 ? 'ahead of' : 'behind';
     notes.push(

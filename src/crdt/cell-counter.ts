@@ -17,7 +17,6 @@ import { SEGMENT_MASK, SEGMENT_SHIFT } from '../memory/arena.ts';
 import { CELL, FLAG, TAG, type Dot } from './cell-record.ts';
 import { CellRegisters } from './cell-register.ts';
 import { addExact, formatExact, parseExact, subtractExact, type ExactNumber } from './exact-number.ts';
-import type { VersionVector } from './version-vector.ts';
 
 const COUNTER_BYTES = 64;
 /** Float indexes in a COUNTER; word 14 is the cut's origin. */
@@ -183,7 +182,7 @@ export class CellCounters extends CellRegisters {
   /** Raises the cut of one origin's counter to what a reset, whose dot is given, has observed. */
   applyCut(record: number, cut: CounterCut, reset: Dot): void {
     const a = this.#counterOf(record, cut.origin);
-    if (a === 0 || this.float(a, COUNTER.frame) !== cut.frame || this.float(a, COUNTER.cutN) >= cut.n) return;
+    if (a === 0 || this.float(a, COUNTER.frame) !== cut.frame || this.float(a, COUNTER.cutN) > cut.n) return;
     this.setFloat(a, COUNTER.cutN, cut.n);
     this.#setNumber(a, COUNTER.cutTotal, CUT_IS_TEXT, cut.total);
     this.setFloat(a, COUNTER.cutSeq, reset.seq);
@@ -225,14 +224,18 @@ export class CellCounters extends CellRegisters {
     this.freeCounter(a);
   }
 
-  /** Frees counters that are cut whole by a reset that every instance has applied. Returns whether such counters remain. */
-  dropStableCounters(record: number, stable: VersionVector): boolean {
+  /**
+   * Frees counters that are cut whole by a reset that is final: every instance has applied it, and nothing of the counter's origin that has not seen it
+   * can come any more. Returns whether such counters remain.
+   */
+  dropFinalCounters(record: number, isFinal: (origin: number, reset: Dot) => boolean): boolean {
     let remain = false;
     let a = this.attribute(record, TAG.counter);
     while (a !== 0) {
       const next = this.nextAttribute(a, TAG.counter);
       if (this.float(a, COUNTER.n) === this.float(a, COUNTER.cutN)) {
-        if (stable.coversDot(this.word(a, COUNTER_CUT_ORIGIN), this.float(a, COUNTER.cutSeq))) {
+        const reset = { origin: this.word(a, COUNTER_CUT_ORIGIN), seq: this.float(a, COUNTER.cutSeq) };
+        if (isFinal(this.word(a, 1) >>> 16, reset)) {
           this.unlinkAttribute(record, a);
           this.freeCounter(a);
         } else {

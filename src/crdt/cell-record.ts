@@ -22,17 +22,24 @@ export const FLAG = {
   register: 1,
   /** The register's write also said "no time to live". */
   persists: 2,
-  /** Snapshot epoch: toggles when the record has been written to a snapshot. */
-  epoch: 4,
-  /** Seen in the full sync that is being merged. */
-  marked: 8,
   /** Counted as visible by the owner of the map. */
   visible: 16,
-  /** Counted as volatile by the hash it is a field of. */
+  /** Its visible time to live is finite: counted as volatile by the keyspace, or by the hash it is a field of. */
   volatile: 32,
   /** The key holds more than one type. */
   several: 64,
+  /** Counted, by the hash it is a field of, as holding what no removal takes away by its context alone: counters, cut or not, or a "none" of a time to live. */
+  residual: 128,
+  /** Counted as expired by the hash it is a field of. */
+  expired: 256,
 } as const;
+
+/**
+ * The highest four flags of cells and elements name the snapshot that the record need not be written to any more: the latest that had it, or that began
+ * before it was born.
+ */
+export const EPOCH_MASK = 0xf000;
+export const EPOCH_STEP = 0x1000;
 
 export const TAG = { sibling: 1, counter: 2, expiry: 3, hash: 4, set: 5, dot: 6 } as const;
 
@@ -78,12 +85,44 @@ export class CellRecords {
     return record;
   }
 
+  /** A record of the same name as `other`, with nothing in it yet; linked into the map. */
+  createLike(maps: ByteMap, map: number, other: number, flags: number): number {
+    const bytes = this.arena.bytes[other >>> SEGMENT_SHIFT]!;
+    const start = ((other & SEGMENT_MASK) << 3) + CELL_KEY_OFFSET;
+    const room = this.word(other, CELL.valueLength);
+    return this.create(
+      maps,
+      map,
+      this.word(other, CELL.hash),
+      bytes,
+      start,
+      this.word(other, CELL.keyLength),
+      room,
+      flags,
+    );
+  }
+
+  /** Origin index of the record's own register. */
+  registerOrigin(record: number): number {
+    return this.word(record, CELL.meta) >>> 16;
+  }
+
+  registerSeq(record: number): number {
+    return this.float(record, CELL_SEQ);
+  }
+
   flags(record: number): number {
     return this.word(record, CELL.meta) & 0xffff;
   }
 
   setFlag(record: number, flag: number): void {
     this.arena.words[record >>> SEGMENT_SHIFT]![((record & SEGMENT_MASK) << 1) + CELL.meta]! |= flag;
+  }
+
+  setEpoch(record: number, epoch: number): void {
+    const words = this.arena.words[record >>> SEGMENT_SHIFT]!;
+    const at = ((record & SEGMENT_MASK) << 1) + CELL.meta;
+    words[at] = (words[at]! & ~EPOCH_MASK) | epoch;
   }
 
   clearFlag(record: number, flag: number): void {
@@ -105,6 +144,12 @@ export class CellRecords {
   linkAttribute(record: number, attribute: number): void {
     this.setWord(attribute, 0, this.word(record, CELL.attributes));
     this.setWord(record, CELL.attributes, attribute);
+  }
+
+  hasAttribute(record: number, attribute: number): boolean {
+    let a = this.word(record, CELL.attributes);
+    while (a !== 0 && a !== attribute) a = this.word(a, 0);
+    return a !== 0;
   }
 
   /** Unlinks an attribute that the caller frees. */

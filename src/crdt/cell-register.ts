@@ -110,6 +110,12 @@ export class CellRegisters extends CellRecords {
     return a;
   }
 
+  hasValue(record: number, origin: number, seq: number): boolean {
+    const meta = this.word(record, CELL.meta);
+    const isOwn = (meta & FLAG.register) !== 0 && meta >>> 16 === origin && this.float(record, CELL_SEQ) === seq;
+    return isOwn || this.#siblingWith(record, { origin, seq }) !== 0;
+  }
+
   /** Calls back for the register and every sibling. */
   eachValue(
     record: number,

@@ -12,7 +12,8 @@
  */
 import { copyBytes, SEGMENT_MASK, SEGMENT_SHIFT, type Arena } from '../memory/arena.ts';
 import type { ByteMap } from '../memory/byte-map.ts';
-import { TAG, type Context, type Dot } from './cell.ts';
+import type { VersionVector } from './version-vector.ts';
+import { EPOCH_MASK, TAG, type Context, type Dot } from './cell-record.ts';
 
 export const ELEMENT_KEY_OFFSET = 28;
 const ELEMENT = { keyLength: 2, meta: 3, more: 6 } as const;
@@ -66,12 +67,8 @@ export class Elements {
     return this.#word(element, ELEMENT.meta) & 0xffff;
   }
 
-  setFlag(element: number, flag: number): void {
-    this.#setWord(element, ELEMENT.meta, this.#word(element, ELEMENT.meta) | flag);
-  }
-
-  clearFlag(element: number, flag: number): void {
-    this.#setWord(element, ELEMENT.meta, this.#word(element, ELEMENT.meta) & ~flag);
+  setEpoch(element: number, epoch: number): void {
+    this.#setWord(element, ELEMENT.meta, (this.#word(element, ELEMENT.meta) & ~EPOCH_MASK) | epoch);
   }
 
   /** An add of an element that exists: the covered dots go, this one comes. */
@@ -120,6 +117,15 @@ export class Elements {
     this.#setOwnDot(element, this.#word(first, 1) >>> 16, this.#moreSeq(first));
     this.#setWord(element, ELEMENT.more, this.#word(first, 0));
     this.#arena.free(first);
+    return true;
+  }
+
+  /** Whether the context covers every dot. */
+  isCovered(element: number, context: VersionVector): boolean {
+    if (!context.coversDot(this.#word(element, ELEMENT.meta) >>> 16, this.#ownSeq(element))) return false;
+    for (let more = this.#word(element, ELEMENT.more); more !== 0; more = this.#word(more, 0)) {
+      if (!context.coversDot(this.#word(more, 1) >>> 16, this.#moreSeq(more))) return false;
+    }
     return true;
   }
 

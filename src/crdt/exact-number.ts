@@ -91,13 +91,44 @@ export function readInteger(bytes: Uint8Array, start: number, length: number): E
   return fitsInt64(exact) ? exact : null;
 }
 
-const DECIMAL = /^[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d{1,4})?$/;
+const DECIMAL = /^[+-]?(?:(\d+)\.?(\d*)|\.(\d+))(?:[eE]([+-]?\d+))?$/;
+const HEXADECIMAL = /^([+-]?)0[xX](?=\.?[\da-fA-F])([\da-fA-F]*)\.?([\da-fA-F]*)(?:[pP]([+-]?\d+))?$/;
+/** Longest text that is read as a number, bytes: Redis's MAX_LONG_DOUBLE_CHARS without its end. */
+const DECIMAL_CHARS_MAX = 5 * 1024 - 1;
+/** What a long double of x86 can hold: larger is infinite, smaller zero, and Redis takes neither for a number. */
+const LONG_DOUBLE_MAX = new Big('1.18973149535723176502e4932');
+const LONG_DOUBLE_DIGITS = { max: 4932, min: -4951 };
+const LONG_DOUBLE_BITS = { max: 16_384, min: -16_445 };
 
-/** Reads a finite decimal as INCRBYFLOAT accepts it; null: not one. */
+/** Whether Redis could not hold it. */
+export const isBeyondLongDouble = (value: ExactNumber): boolean =>
+  typeof value !== 'number' && value.abs().gt(LONG_DOUBLE_MAX);
+
+/** Reads a finite number as INCRBYFLOAT accepts it, that is as strtold does: decimal or hexadecimal; null: not one. */
 export function readDecimal(bytes: Uint8Array, start: number, length: number): ExactNumber | null {
-  if (length === 0 || length > 400) return null;
+  if (length === 0 || length > DECIMAL_CHARS_MAX) return null;
   const text = Buffer.from(bytes.buffer, bytes.byteOffset + start, length).toString('latin1');
-  if (!DECIMAL.test(text)) return null;
-  const value = new Big(text.replace(/^\+/, '').replace(/\.(?=$|[eE])/, ''));
-  return normalize(value);
+  const decimal = DECIMAL.exec(text);
+  if (decimal === null) return readHexadecimal(text);
+  const [, whole = '', fraction = decimal[3] ?? '', , exponent = '0'] = decimal;
+  const digits = (whole + fraction).replace(/^0+/, '');
+  if (digits === '') return 0;
+  const point = Number(exponent) - fraction.length;
+  const magnitude = point + digits.length - 1;
+  if (magnitude > LONG_DOUBLE_DIGITS.max || magnitude < LONG_DOUBLE_DIGITS.min) return null;
+  const value = normalize(new Big(`${text.startsWith('-') ? '-' : ''}${digits}e${point}`));
+  return isBeyondLongDouble(value) ? null : value;
+}
+
+/** Exact, where a long double keeps the first 64 bits. */
+function readHexadecimal(text: string): ExactNumber | null {
+  const [, sign, whole = '', fraction = '', exponent = '0'] = HEXADECIMAL.exec(text) ?? [];
+  if (sign === undefined) return null;
+  const mantissa = BigInt(`0x${whole}${fraction}`);
+  if (mantissa === 0n) return 0;
+  const point = Number(exponent) - 4 * fraction.length;
+  const magnitude = point + mantissa.toString(2).length;
+  if (magnitude > LONG_DOUBLE_BITS.max || magnitude < LONG_DOUBLE_BITS.min) return null;
+  const value = point >= 0 ? `${mantissa << BigInt(point)}` : `${mantissa * 5n ** BigInt(-point)}e${point}`;
+  return normalize(new Big(`${sign === '-' ? '-' : ''}${value}`));
 }

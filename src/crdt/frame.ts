@@ -20,6 +20,7 @@ export const FRAME = {
   publish: 24,
   ask: 25,
   error: 26,
+  part: 27,
 } as const;
 
 /** Bytes of a frame before its payload: u32 length, u8 kind. The length counts the kind. */

@@ -1,19 +1,45 @@
 /**
  * Batches from elsewhere: checks that a batch is the next of its origin and that all it depends on is here, then applies its effects.
  *
+ * Whatever could stop half-way is asked before anything changes: the batch is decoded once without effect, its clock and the room it needs are
+ * checked. What was refused so may be tried again.
+ *
  * Invariant: a batch is applied whole, exactly once, after everything its context names.
  */
 import { BATCH, BATCH_HAS_CONTEXT, readF64, readU32, readU48 } from '../crdt/frame.ts';
 import type { CounterCut } from '../crdt/cell.ts';
 import type { ExactNumber } from '../crdt/exact-number.ts';
-import type { HybridClock } from '../crdt/hybrid-clock.ts';
+import { hlcToMs, isClockValue, type HybridClock } from '../crdt/hybrid-clock.ts';
 import { VersionVector, type OriginTable } from '../crdt/version-vector.ts';
+import { ArenaFullError } from '../memory/arena.ts';
 import { EffectReader, MalformedBatchError, type EffectHandler, type FieldCuts, type Range } from './effects.ts';
 import { KeyRef } from './key-ref.ts';
 import type { Keyspace } from './keyspace.ts';
 import type { Mutator } from './mutator.ts';
 
 export type Applied = 'applied' | 'covered' | 'early';
+
+/** The batch's clock is too far ahead of the wall clock here. */
+export class ClockAheadError extends Error {
+  /** Whose clock; 0: a snapshot's source. */
+  readonly instance: number;
+  readonly aheadMs: number;
+
+  constructor(instance: number, aheadMs: number) {
+    super(`the clock of instance ${instance} is ${aheadMs} ms ahead of the one here`);
+    this.name = 'ClockAheadError';
+    this.instance = instance;
+    this.aheadMs = aheadMs;
+  }
+}
+
+/** How a batch is taken. */
+export interface ApplyOptions {
+  /** ms that its clock may be ahead of the one here. */
+  readonly clockAheadMsMax: number;
+  /** It comes from our own log, checked and not too large; and what our own removals owe was, or is to be, announced by ourselves. */
+  readonly isReplay: boolean;
+}
 
 export class Applier implements EffectHandler {
   readonly #keyspace: Keyspace;
@@ -24,6 +50,7 @@ export class Applier implements EffectHandler {
   readonly #reader: EffectReader;
   /** Per origin index, the context of its latest batch applied, own entry included. */
   readonly #contexts: (VersionVector | undefined)[];
+  readonly #instance: number;
   readonly #ref = new KeyRef();
   #bytes: Uint8Array = new Uint8Array(0);
   /** The context delta of the batch at hand. */
@@ -38,6 +65,8 @@ export class Applier implements EffectHandler {
     readonly vector: VersionVector;
     readonly clock: HybridClock;
     readonly contexts: (VersionVector | undefined)[];
+    /** The own id. */
+    readonly instance: number;
   }) {
     this.#keyspace = options.keyspace;
     this.#mutator = options.mutator;
@@ -45,11 +74,15 @@ export class Applier implements EffectHandler {
     this.#vector = options.vector;
     this.#clock = options.clock;
     this.#contexts = options.contexts;
+    this.#instance = options.instance;
     this.#reader = new EffectReader(options.origins);
   }
 
-  /** Applies the BATCH frame in [start, end). Throws MalformedBatchError. */
-  apply(bytes: Uint8Array, start: number, end: number): Applied {
+  /**
+   * Applies the BATCH frame in [start, end). Throws MalformedBatchError, UnsupportedBatchError, ClockAheadError, ArenaFullError; then nothing has
+   * changed.
+   */
+  apply(bytes: Uint8Array, start: number, end: number, options: ApplyOptions): Applied {
     // No instance has id 0: what names it must not even wait, since the origins that wait are asked for by name.
     if (end - start < BATCH.body || bytes[start + BATCH.instance] === 0) throw new MalformedBatchError(start);
     const origin = this.#origins.indexOf(bytes[start + BATCH.instance]!, readU32(bytes, start + BATCH.generation));
@@ -60,12 +93,19 @@ export class Applier implements EffectHandler {
     this.#deltaCount = 0;
     if ((bytes[start + BATCH.flags]! & BATCH_HAS_CONTEXT) !== 0) at = this.#readDelta(bytes, at, end);
     if (seq !== applied + 1 || !this.#hasDelta()) return 'early';
+    const hlc = readF64(bytes, start + BATCH.hlc);
+    if (!options.isReplay) this.#check(bytes, start, at, end, hlc, options.clockAheadMsMax);
     const context = (this.#contexts[origin] ??= new VersionVector());
     for (let i = 0; i < this.#deltaCount; i++) context.set(this.#deltaOrigins[i]!, this.#deltaSeqs[i]!);
     context.set(origin, seq);
-    const hlc = readF64(bytes, start + BATCH.hlc);
     this.#clock.observe(hlc);
-    this.#mutator.enter(origin, seq, hlc, context);
+    this.#mutator.enter(
+      origin,
+      seq,
+      hlc,
+      context,
+      options.isReplay && bytes[start + BATCH.instance] === this.#instance,
+    );
     this.#bytes = bytes;
     const { typeConflicts } = this.#keyspace;
     typeConflicts.begin();
@@ -73,6 +113,16 @@ export class Applier implements EffectHandler {
     typeConflicts.end(this.#keyspace);
     this.#vector.set(origin, seq);
     return 'applied';
+  }
+
+  #check(bytes: Uint8Array, start: number, body: number, end: number, hlc: number, clockAheadMsMax: number): void {
+    const { arena, nowMs, limits } = this.#keyspace;
+    if (end - start > limits.batchBytesMax || !isClockValue(hlc)) throw new MalformedBatchError(start + BATCH.hlc);
+    const aheadMs = hlcToMs(hlc) - nowMs;
+    if (aheadMs > clockAheadMsMax) throw new ClockAheadError(bytes[start + BATCH.instance]!, aheadMs);
+    const neededBytes = 2 * (end - start) + limits.applyReserveBytes;
+    if (!arena.reserve(neededBytes, end - start)) throw new ArenaFullError(neededBytes);
+    this.#reader.validate(bytes, body, end);
   }
 
   /** Whether all that the delta names is here. */
@@ -172,5 +222,13 @@ export class Applier implements EffectHandler {
 
   flush(): void {
     this.#mutator.flush(new KeyRef());
+  }
+
+  cut(cuts: readonly CounterCut[]): void {
+    this.#mutator.cut(this.#ref, cuts);
+  }
+
+  cutField(field: Range, cuts: readonly CounterCut[]): void {
+    this.#mutator.cutField(this.#ref, this.#bytes, field.start, field.length, cuts);
   }
 }

@@ -1,129 +1,240 @@
 /**
- * The containers of a key: its hash and its set, each an attribute of the key's record that embeds a byte map.
+ * The containers under keys: the list of types there are, and finding them under a key.
  *
- *   HASH  0 next | 1 tag | map (32 bytes) | 10 visible fields | 11 volatile ones       SET  0 next | 1 tag | map (32 bytes)
+ * A container whose earlier content still waits to be settled (stages.ts) is *staged*: a look-up of one element settles that element first, and
+ * whoever wants the whole of it (`whole`) has all of it settled.
  *
- * A hash's fields are cells, so a field may be there without being visible: all that is left of it is a counter whose cut is not
- * stable yet. Hence the count of visible fields beside the map's own. Volatile ones (with a time to live, visible or not) are counted too:
- * where there are none, no command has to ask a field whether it has expired.
- *
- * Invariant: a SET exists only while it has members; a HASH only while it has records.
+ * Invariant: a container exists only while it has entries, or earlier content that waits.
  */
-import { CELL, CELL_KEY_OFFSET, TAG, type Cells } from '../crdt/cell.ts';
+import { CELL, CELL_KEY_OFFSET, type Cells } from '../crdt/cell.ts';
 import type { Elements } from '../crdt/element.ts';
 import { SEGMENT_MASK, SEGMENT_SHIFT, type Arena } from '../memory/arena.ts';
-import { MAP_BYTES, type ByteMap } from '../memory/byte-map.ts';
+import type { ByteMap } from '../memory/byte-map.ts';
+import { mapOf, type ContainerType } from './container-type.ts';
+import type { EffectFeatures } from './features.ts';
+import { Hashes } from './hashes.ts';
+import { TYPE, type Type } from './key-ref.ts';
+import type { Keyspace } from './keyspace.ts';
+import { Sets } from './sets.ts';
+import type { Stages } from './stages.ts';
 
-const VISIBLE = 10;
-const VOLATILE = 11;
-const CONTAINER_BYTES = 8 + MAP_BYTES + 8;
+/** The feature that is no container: cells under keys, with all that they may hold. */
+const STRINGS = 'string';
 
 export class Containers {
+  readonly hashes: Hashes;
+  readonly sets: Sets;
+  /** All types, the one first that is shown where a key has several. */
+  readonly types: readonly ContainerType[];
+  /** By tag. */
+  readonly #byTag: (ContainerType | undefined)[] = [];
+  /** By tag: place in `types`. */
+  readonly #ranks: number[] = [];
+  readonly #byRecordKind: (ContainerType | undefined)[] = [];
+  readonly #seen = new Set<string>();
   readonly #arena: Arena;
   readonly #cells: Cells;
-  readonly #elements: Elements;
-  /** Fields of hashes. */
-  readonly fields: ByteMap;
-  /** Members of sets. */
-  readonly members: ByteMap;
+  readonly #keyspace: Keyspace;
+  /** Set once by the keyspace. */
+  stages!: Stages;
 
-  constructor(arena: Arena, cells: Cells, elements: Elements, maps: { fields: ByteMap; members: ByteMap }) {
-    this.#arena = arena;
-    this.#cells = cells;
-    this.#elements = elements;
-    this.fields = maps.fields;
-    this.members = maps.members;
+  constructor(
+    keyspace: Keyspace,
+    parts: {
+      readonly arena: Arena;
+      readonly cells: Cells;
+      readonly elements: Elements;
+      readonly fields: ByteMap;
+      readonly members: ByteMap;
+    },
+  ) {
+    this.#keyspace = keyspace;
+    this.#arena = parts.arena;
+    this.#cells = parts.cells;
+    this.hashes = new Hashes(parts.arena, keyspace, parts.fields);
+    this.sets = new Sets(parts.arena, keyspace, parts.elements, parts.members);
+    this.types = [this.hashes, this.sets];
+    for (const [rank, type] of this.types.entries()) {
+      this.#ranks[type.tag] = rank;
+      this.#byTag[type.tag] = type;
+      this.#byRecordKind[type.recordKind] = type;
+    }
   }
 
-  /** The hash of the key; 0: none. */
-  hash(record: number): number {
-    return this.#cells.attribute(record, TAG.hash);
+  /** Maps of hash fields. */
+  get fields(): ByteMap {
+    return this.hashes.maps;
   }
 
-  set(record: number): number {
-    return this.#cells.attribute(record, TAG.set);
+  /** Maps of set members. */
+  get members(): ByteMap {
+    return this.sets.maps;
   }
 
-  /** The map inside a container. */
-  map(container: number): number {
-    return container + 1;
+  /**
+   * What the data is made of, by names that only get more: strings, and the types that keys have, or have had since the start. What an instance sends must
+   * consist of features that its reader knows.
+   */
+  get features(): readonly string[] {
+    return [STRINGS, ...this.types.filter((type) => this.#seen.has(type.name)).map((type) => type.name)];
   }
 
-  fieldCount(hash: number): number {
-    return hash === 0 ? 0 : this.#arena.words[hash >>> SEGMENT_SHIFT]![((hash & SEGMENT_MASK) << 1) + VISIBLE]!;
+  /** All features of this release. */
+  get knownFeatures(): readonly string[] {
+    return [STRINGS, ...this.types.map((type) => type.name)];
   }
 
-  memberCount(set: number): number {
-    return set === 0 ? 0 : this.members.count(this.map(set));
+  /** By the kinds of effects that need them. */
+  get effectFeatures(): EffectFeatures {
+    return { cell: STRINGS, field: this.hashes.name, member: this.sets.name };
   }
 
-  addToFieldCount(hash: number, change: number): void {
-    this.#arena.words[hash >>> SEGMENT_SHIFT]![((hash & SEGMENT_MASK) << 1) + VISIBLE]! += change;
+  knowsFeature(name: string): boolean {
+    return this.knownFeatures.includes(name);
   }
 
-  /** Fields with a time to live, whether it is over or not. */
-  volatileCount(hash: number): number {
-    return hash === 0 ? 0 : this.#arena.words[hash >>> SEGMENT_SHIFT]![((hash & SEGMENT_MASK) << 1) + VOLATILE]!;
+  noteFeature(name: string): void {
+    this.#seen.add(name);
   }
 
-  addToVolatileCount(hash: number, change: number): void {
-    this.#arena.words[hash >>> SEGMENT_SHIFT]![((hash & SEGMENT_MASK) << 1) + VOLATILE]! += change;
+  /** The type whose entries a snapshot's record kind names. */
+  ofRecordKind(kind: number): ContainerType | undefined {
+    return this.#byRecordKind[kind];
   }
 
-  /** Adds an empty container of that tag to the record. */
-  create(record: number, tag: typeof TAG.hash | typeof TAG.set): number {
-    const container = this.#arena.allocate(CONTAINER_BYTES);
-    const words = this.#arena.words[container >>> SEGMENT_SHIFT]!;
-    const at = (container & SEGMENT_MASK) << 1;
-    words[at + 1] = tag;
-    words[at + VISIBLE] = 0;
-    words[at + VOLATILE] = 0;
-    this.members.create(this.map(container));
+  /** The type of the attribute; undefined: it is no container. */
+  typeOf(attribute: number): ContainerType | undefined {
+    return this.#byTag[this.#arena.words[attribute >>> SEGMENT_SHIFT]![((attribute & SEGMENT_MASK) << 1) + 1]! & 0xff];
+  }
+
+  /** Calls back for every container of the record; it may be taken away meanwhile. */
+  each(record: number, visit: (type: ContainerType, container: number) => void): void {
+    let attribute = this.#word(record, CELL.attributes);
+    while (attribute !== 0) {
+      const next = this.#word(attribute, 0);
+      const type = this.typeOf(attribute);
+      if (type !== undefined) visit(type, attribute);
+      attribute = next;
+    }
+  }
+
+  /** The container of that type under the key; 0: none. */
+  of(type: ContainerType, record: number): number {
+    return this.#cells.attribute(record, type.tag);
+  }
+
+  /** The container, made if it is not there. */
+  open(type: ContainerType, record: number): number {
+    const known = this.#cells.attribute(record, type.tag);
+    if (known !== 0) return known;
+    const container = type.create(this.#word(record, CELL.hash));
+    this.#seen.add(type.name);
     this.#cells.linkAttribute(record, container);
     return container;
   }
 
-  /** Frees an empty container. */
-  destroy(record: number, container: number): void {
-    this.members.destroy(this.map(container));
-    this.#cells.unlinkAttribute(record, container);
-    this.#arena.free(container);
+  /** Entries that a client sees, or would see: those of earlier content that waits are guessed. */
+  visibleCount(type: ContainerType, container: number): number {
+    const count = type.visibleCount(container);
+    return type.isStaged(container) ? count + this.stages.containers.guessVisible(container) : count;
   }
 
-  /** Frees a container with everything in it; a field's or member's own memory included. */
-  destroyFull(record: number, container: number, tag: typeof TAG.hash | typeof TAG.set): void {
-    const maps = tag === TAG.hash ? this.fields : this.members;
-    let cursor = 0;
-    do {
-      cursor = maps.scan(this.map(container), cursor, (entry) => {
-        if (tag === TAG.hash) this.#cells.destroy(entry);
-        else this.#elements.destroy(entry);
-      });
-    } while (cursor !== 0);
-    this.destroy(record, container);
+  /** The visible type of a record with attributes, containers alone; none: no container shows anything. */
+  visibleType(record: number): Type {
+    let best: Type = TYPE.none;
+    let bestRank = this.types.length;
+    for (let a = this.#word(record, CELL.attributes); a !== 0; a = this.#word(a, 0)) {
+      const type = this.typeOf(a);
+      if (type === undefined) continue;
+      const rank = this.#ranks[type.tag]!;
+      if (rank >= bestRank || this.visibleCount(type, a) === 0) continue;
+      best = type.type;
+      bestRank = rank;
+    }
+    return best;
+  }
+
+  /** Takes away what is empty, if nothing waits. */
+  dropEmpty(record: number): void {
+    this.each(record, (type, container) => {
+      if (type.entryCount(container) > 0 || type.isStaged(container)) return;
+      this.#cells.unlinkAttribute(record, container);
+      this.#keyspace.preImages?.gone(container);
+      type.destroy(container);
+    });
+  }
+
+  // ---------------------------------------------------------------- for commands
+
+  /** The hash of the key; 0: none. */
+  hash(record: number): number {
+    return this.of(this.hashes, record);
+  }
+
+  set(record: number): number {
+    return this.of(this.sets, record);
+  }
+
+  /** The map inside a container, which is to be looked at as a whole. */
+  map(container: number): number {
+    this.#settle(container);
+    return mapOf(container);
+  }
+
+  fieldCount(hash: number): number {
+    if (hash === 0) return 0;
+    this.#settle(hash);
+    return this.hashes.visibleCount(hash);
+  }
+
+  memberCount(set: number): number {
+    if (set === 0) return 0;
+    this.#settle(set);
+    return this.sets.visibleCount(set);
+  }
+
+  /** Fields with a time to live, whether it is over or not. */
+  volatileCount(hash: number): number {
+    if (hash === 0) return 0;
+    this.#settle(hash);
+    return this.hashes.volatileCount(hash);
+  }
+
+  /** Visible fields that are known to have expired. */
+  expiredCount(hash: number): number {
+    if (hash === 0) return 0;
+    this.#settle(hash);
+    return this.hashes.expiredCount(hash);
   }
 
   findField(hash: number, bytes: Uint8Array, start: number, length: number): number {
-    if (hash === 0) return 0;
-    return this.fields.find(this.map(hash), this.fields.hash(bytes, start, length), bytes, start, length);
+    return this.find(this.hashes, hash, bytes, start, length);
   }
 
   findMember(set: number, bytes: Uint8Array, start: number, length: number): number {
-    if (set === 0) return 0;
-    return this.members.find(this.map(set), this.members.hash(bytes, start, length), bytes, start, length);
+    return this.find(this.sets, set, bytes, start, length);
+  }
+
+  /** The entry of that name; 0: none. */
+  find(type: ContainerType, container: number, bytes: Uint8Array, start: number, length: number): number {
+    if (container === 0) return 0;
+    if (type.isStaged(container)) this.stages.containers.settleEntry(container, bytes, start, length);
+    return type.find(container, bytes, start, length);
   }
 
   eachField(hash: number, visit: (field: number) => void): void {
-    if (hash === 0) return;
-    let cursor = 0;
-    do cursor = this.fields.scan(this.map(hash), cursor, visit);
-    while (cursor !== 0);
+    this.eachEntry(this.hashes, hash, visit);
   }
 
   eachMember(set: number, visit: (member: number) => void): void {
-    if (set === 0) return;
+    this.eachEntry(this.sets, set, visit);
+  }
+
+  eachEntry(type: ContainerType, container: number, visit: (entry: number) => void): void {
+    if (container === 0) return;
+    this.#settle(container);
     let cursor = 0;
-    do cursor = this.members.scan(this.map(set), cursor, visit);
+    do cursor = type.maps.scan(mapOf(container), cursor, visit);
     while (cursor !== 0);
   }
 
@@ -133,6 +244,15 @@ export class Containers {
   }
 
   nameLength(entry: number): number {
-    return this.#arena.words[entry >>> SEGMENT_SHIFT]![((entry & SEGMENT_MASK) << 1) + CELL.keyLength]!;
+    return this.#word(entry, CELL.keyLength);
+  }
+
+  /** Any type can tell whether a container is staged. */
+  #settle(container: number): void {
+    if (container !== 0 && this.hashes.isStaged(container)) this.stages.containers.settleContainer(container);
+  }
+
+  #word(address: number, index: number): number {
+    return this.#arena.words[address >>> SEGMENT_SHIFT]![((address & SEGMENT_MASK) << 1) + index]!;
   }
 }

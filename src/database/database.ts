@@ -8,21 +8,27 @@
  * Invariant: state is a function of the set of batches applied (and of snapshots merged): equal vectors, equal digests.
  */
 import { assert } from '../base/assert.ts';
-import { FRAME, writeF64, writeU32 } from '../crdt/frame.ts';
+import { BATCH, FRAME, writeF64, writeU32 } from '../crdt/frame.ts';
 import { HybridClock } from '../crdt/hybrid-clock.ts';
 import { OriginTable, VersionVector } from '../crdt/version-vector.ts';
 import { AppendBuffer } from '../memory/append-buffer.ts';
 import { Arena } from '../memory/arena.ts';
 import type { Args } from '../resp/args.ts';
-import { Applier, type Applied } from './applier.ts';
-import { digestKeyspace } from './digest.ts';
+import { Applier, type Applied, type ApplyOptions } from './applier.ts';
+import { Collector } from './collector.ts';
+import { DigestWalk } from './digest.ts';
+import { featuresOfBatch } from './features.ts';
+import { Incoming } from './incoming.ts';
 import { KeyRef, TYPE } from './key-ref.ts';
 import { Keyspace } from './keyspace.ts';
 import { KeyWatch } from './key-watch.ts';
+import { DATABASE_LIMITS, type DatabaseLimits } from './limits.ts';
 import { Mutator } from './mutator.ts';
 import { Snapshot } from './snapshot.ts';
-import { SnapshotMerger } from './snapshot-merger.ts';
-import { IGNORE_SNAPSHOT, SnapshotParser, type SnapshotHeader } from './snapshot-parser.ts';
+import { SnapshotLoader } from './snapshot-loader.ts';
+import type { SnapshotHeader } from './snapshot-parser.ts';
+import type { Stability } from './stability.ts';
+import { isGone } from './visible-fields.ts';
 import { Writer } from './writer.ts';
 
 export interface DatabaseOptions {
@@ -38,6 +44,21 @@ export interface DatabaseOptions {
   readonly logChunkBytes?: number;
   /** 0: unlimited. */
   readonly memoryBytesMax?: number;
+  /** Smaller ones suit tests. */
+  readonly limits?: Partial<DatabaseLimits>;
+}
+
+/** A snapshot of the own, which recovery loads before anything else. */
+export interface SnapshotLoad {
+  /** What it contains; null before its beginning was fed. */
+  readonly vector: VersionVector | null;
+  /** Keys loaded so far. */
+  readonly keys: number;
+  readonly complete: boolean;
+  /** Loads the bytes before it returns. Throws SnapshotFormatError. */
+  feed(bytes: Uint8Array): void;
+  /** After the end of the stream. */
+  finish(): void;
 }
 
 const KEY_SLOTS = 4;
@@ -52,8 +73,9 @@ export class Database {
   readonly writer: Writer;
   readonly random: () => number;
   memoryBytesMax: number;
-  /** Called when a merge is complete and writes may go on. */
-  onWritesReleased: () => void = () => {};
+  /** ms that a batch's clock may be ahead of the one here. */
+  clockAheadMsMax = CLOCK_AHEAD_MS_MAX;
+  readonly limits: DatabaseLimits;
   readonly #instance: number;
   readonly #clock = new HybridClock();
   readonly #contexts: (VersionVector | undefined)[] = [];
@@ -61,16 +83,28 @@ export class Database {
   readonly #applier: Applier;
   readonly #refs: readonly KeyRef[];
   #self = { instance: 0, generation: 0, index: 0 };
-  #merging = false;
   #snapshot: Snapshot | null = null;
+  /** Snapshots that were given up since the last complete one: records carry that many different epochs. */
+  #incompleteEpochs = 0;
+  readonly #collector: Collector;
 
   constructor(options: DatabaseOptions) {
-    const arena = new Arena(options.segmentBytes === undefined ? {} : { segmentBytes: options.segmentBytes });
+    this.limits = { ...DATABASE_LIMITS, ...options.limits };
+    const arena = new Arena({
+      bytesMax: this.limits.arenaBytesMax,
+      ...(options.segmentBytes === undefined ? {} : { segmentBytes: options.segmentBytes }),
+    });
     this.random = options.random;
     this.memoryBytesMax = options.memoryBytesMax ?? 0;
     this.#instance = options.instance;
     this.log = new AppendBuffer({ chunkBytes: options.logChunkBytes ?? LOG_CHUNK_BYTES });
-    this.keyspace = new Keyspace({ arena, origins: this.origins, seed: options.random() });
+    this.keyspace = new Keyspace({
+      arena,
+      origins: this.origins,
+      seed: [options.random(), options.random()],
+      limits: this.limits,
+    });
+    this.#collector = new Collector(this.keyspace);
     this.#mutator = new Mutator(this.keyspace, this.watches);
     const shared = {
       keyspace: this.keyspace,
@@ -79,7 +113,7 @@ export class Database {
       vector: this.vector,
       clock: this.#clock,
     };
-    this.#applier = new Applier({ ...shared, contexts: this.#contexts });
+    this.#applier = new Applier({ ...shared, contexts: this.#contexts, instance: options.instance });
     this.#refs = Array.from({ length: KEY_SLOTS }, () => new KeyRef());
     this.writer = new Writer({ ...shared, log: this.log });
     this.#become(options.generation);
@@ -99,7 +133,7 @@ export class Database {
   /** What is under the key that is the argument at `index`, for reading: an expired key is not there. `slot`: which reference to use (0..3). */
   lookup(args: Args, index: number, slot = 0): KeyRef {
     const ref = this.keyspace.locate(this.#refs[slot]!, args.bytes, args.starts[index]!, args.lengths[index]!);
-    if (ref.record !== 0 && this.keyspace.isExpired(ref.record)) {
+    if (ref.record !== 0 && isGone(this.keyspace, ref.record)) {
       ref.record = 0;
       ref.type = TYPE.none;
     }
@@ -109,13 +143,13 @@ export class Database {
   /** The same for writing: an expired key is removed first, and that is replicated. */
   lookupWrite(args: Args, index: number, slot = 0): KeyRef {
     const ref = this.keyspace.locate(this.#refs[slot]!, args.bytes, args.starts[index]!, args.lengths[index]!);
-    if (ref.record !== 0 && this.keyspace.isExpired(ref.record)) this.writer.remove(ref);
+    if (ref.record !== 0 && isGone(this.keyspace, ref.record)) this.writer.remove(ref);
     return ref;
   }
 
   /** Visible keys, those that have expired but are not removed yet included. */
   get keyCount(): number {
-    return this.keyspace.keyCount;
+    return this.keyspace.visibleKeys;
   }
 
   get usedMemoryBytes(): number {
@@ -174,70 +208,113 @@ export class Database {
 
   // ---------------------------------------------------------------- replication
 
+  /** The features that this release can read in batches and snapshots. */
+  get capabilities(): readonly string[] {
+    return this.keyspace.containers.knownFeatures;
+  }
+
+  /** What the data is made of, or was since the start: a snapshot of it needs no other features. */
+  get features(): readonly string[] {
+    return this.keyspace.containers.features;
+  }
+
+  /** The features that the effects of a whole BATCH frame need. */
+  needsOf(bytes: Uint8Array, start: number, end: number): ReadonlySet<string> {
+    return featuresOfBatch(bytes, { start, end }, this.origins, this.keyspace.containers.effectFeatures);
+  }
+
   /**
-   * Applies a whole BATCH frame of any origin and appends the same bytes to the log. covered: had it already; early: something
-   * it depends on is missing. Throws MalformedBatchError.
+   * Applies a whole BATCH frame of any origin and appends the same bytes to the log. covered: had it already; early: something it depends on is
+   * missing. Throws MalformedBatchError, UnsupportedBatchError, ClockAheadError, ArenaFullError; then nothing has changed, and the same batch may be tried
+   * again.
    */
-  applyBatch(bytes: Uint8Array, start: number, end: number): Applied {
-    assert(!this.#merging, 'no batch is applied during a merge');
-    const outcome = this.#apply(bytes, start, end);
-    if (outcome === 'applied') this.log.append(bytes.subarray(start, end));
+  applyBatch(bytes: Uint8Array, start: number, end: number, clockAheadMsMax = this.clockAheadMsMax): Applied {
+    const outcome = this.#apply(bytes, start, end, { clockAheadMsMax, isReplay: false });
+    if (outcome === 'applied') {
+      this.log.append(bytes.subarray(start, end));
+      if (this.keyspace.stages.owed.count > 0) this.commit();
+    }
     return outcome;
   }
 
   /** Recovery: the batch is in the log already. */
   replayBatch(bytes: Uint8Array, start: number, end: number): void {
-    const outcome = this.#apply(bytes, start, end);
+    const isOwn = bytes[start + BATCH.instance] === this.#instance;
+    const { owed } = this.keyspace.stages;
+    const outcome = this.#apply(bytes, start, end, REPLAY);
     assert(outcome !== 'early', 'the log holds batches in the order they were applied');
+    // What was owed by then it announced itself.
+    if (isOwn && owed.count > 0) owed.take();
   }
 
-  #apply(bytes: Uint8Array, start: number, end: number): Applied {
+  #apply(bytes: Uint8Array, start: number, end: number, options: ApplyOptions): Applied {
     assert(!this.writer.isOpen, 'a remote batch is applied between local ones');
-    const outcome = this.#applier.apply(bytes, start, end);
+    const outcome = this.#applier.apply(bytes, start, end, options);
     if (outcome === 'applied') this.writer.contextMoved = true;
     return outcome;
   }
 
-  // ---------------------------------------------------------------- snapshots
+  // ---------------------------------------------------------------- snapshots and full syncs
 
   get isSnapshotting(): boolean {
     return this.#snapshot !== null;
   }
 
-  /** Exactly the state at this moment. One at a time. */
+  /** Whether `beginSnapshot` may be called: one at a time, and not while anything waits to be settled. */
+  get maySnapshot(): boolean {
+    return this.#snapshot === null && this.isSettled && this.#incompleteEpochs < INCOMPLETE_EPOCHS_MAX;
+  }
+
+  /** Exactly the state at this moment. */
   beginSnapshot(): Snapshot {
-    assert(this.#snapshot === null, 'one snapshot at a time');
-    assert(!this.#merging, 'no snapshot of a half merged state');
+    assert(this.maySnapshot, 'one snapshot at a time, of a state that is settled');
     this.commit();
+    return this.#beginSnapshot();
+  }
+
+  #beginSnapshot(): Snapshot {
     this.#snapshot = new Snapshot(
       this.keyspace,
       { vector: this.vector, contexts: this.#contexts, hlc: this.#clock.latest },
-      () => {
+      (isComplete) => {
         this.#snapshot = null;
+        this.#incompleteEpochs = isComplete ? 0 : this.#incompleteEpochs + 1;
       },
     );
     return this.#snapshot;
   }
 
-  /** No write may be accepted and no batch applied: a merge is under way. */
-  get writesHeld(): boolean {
-    return this.#merging;
+  /** Recovery: the snapshot of an empty database. */
+  loadSnapshot(): SnapshotLoad {
+    assert(
+      this.keyspace.keyMaps.count(this.keyspace.keys) === 0 && this.isSettled,
+      'a snapshot is loaded into nothing',
+    );
+    const loader = new SnapshotLoader(this.keyspace, this.keyspace.keys);
+    return {
+      get keys() {
+        return loader.keys;
+      },
+      get vector() {
+        return loader.header?.vector ?? null;
+      },
+      get complete() {
+        return loader.complete;
+      },
+      feed: (bytes) => loader.feed(bytes),
+      finish: () => this.#adopt(loader.header!),
+    };
   }
 
-  /** A full sync into live data. Writes are held until the merger's `step` returns true or `abandonMerge`. */
-  checkSnapshot(): SnapshotParser {
-    return new SnapshotParser(this.origins, IGNORE_SNAPSHOT);
-  }
-
-  beginMerge(): SnapshotMerger {
-    assert(!this.#merging && !this.writer.isOpen, 'one merge at a time, between batches');
-    this.#merging = true;
-    return new SnapshotMerger(this.keyspace, this.vector.clone(), {
-      onSlice: () => this.watches.touchAll(),
-      onComplete: (header) => {
+  /** A full sync that is being received; nothing of it counts before its `join`. */
+  beginIncoming(clockAheadMsMax = this.clockAheadMsMax): Incoming {
+    return new Incoming(this.keyspace, {
+      local: () => this.vector,
+      clockAheadMsMax,
+      onJoin: (header) => {
+        assert(!this.writer.isOpen, 'a full sync is joined between batches');
+        this.watches.touchAll();
         this.#adopt(header);
-        this.#merging = false;
-        this.onWritesReleased();
       },
     });
   }
@@ -254,11 +331,69 @@ export class Database {
     this.writer.contextMoved = true;
   }
 
+  // ---------------------------------------------------------------- work in slices
+
+  /** Nothing waits: no removal, no join is still to be carried out. */
+  get isSettled(): boolean {
+    return this.keyspace.stages.isSettled;
+  }
+
+  /**
+   * Carries out, for about `count` entries, what waits: removals and joins, memory to be freed, tables to be resized. Returns whether there is more to do now.
+   * While a snapshot is being written most of it rests.
+   */
+  settleStep(count: number): boolean {
+    const { stages, keyMaps, keys, preImages } = this.keyspace;
+    if (this.writer.isOpen) return false;
+    if (this.#incompleteEpochs >= INCOMPLETE_EPOCHS_MAX && this.#snapshot === null && this.isSettled) {
+      this.#beginSnapshot();
+    }
+    if (this.#incompleteEpochs >= INCOMPLETE_EPOCHS_MAX && this.#snapshot !== null) {
+      return !this.#snapshot.skip(count);
+    }
+    if (preImages !== null) return keyMaps.continueResize(keys, count);
+    if (stages.sweep(count)) {
+      if (stages.owed.count > 0) this.commit();
+      return true;
+    }
+    return stages.graveyard.dig(count) || keyMaps.continueResize(keys, count);
+  }
+
+  /** Looks at about `count` records and frees what nobody can need any more. Returns whether the pass goes on. */
+  collectStep(stability: Stability, count: number): boolean {
+    if (!this.isSettled || this.writer.isOpen) return false;
+    return this.#collector.step(stability, count);
+  }
+
   // ---------------------------------------------------------------- inspection
 
-  /** 40 hex digits over the logical state. */
+  /** 40 hex digits over the logical state, in one go. */
   digest(): string {
+    this.settle();
+    const walk = this.beginDigest();
+    for (;;) {
+      const digest = walk.step(Infinity);
+      if (digest !== null) return digest;
+    }
+  }
+
+  /** The same in steps: everything is settled, and nothing is to be written until it is over. */
+  beginDigest(): DigestWalk {
     this.commit();
-    return digestKeyspace(this.keyspace);
+    assert(this.isSettled, 'a digest is of a settled state');
+    return new DigestWalk(this.keyspace);
+  }
+
+  /** Settles everything now. */
+  settle(): void {
+    this.commit();
+    while (this.keyspace.stages.sweep(SETTLE_STEP)) this.commit();
   }
 }
+
+/** A batch of another instance whose clock is further ahead is not applied. */
+const CLOCK_AHEAD_MS_MAX = 60_000;
+const SETTLE_STEP = 4096;
+/** Epochs that may be in use at once, less the one that a walk needs which tidies them up. */
+const INCOMPLETE_EPOCHS_MAX = 14;
+const REPLAY: ApplyOptions = { clockAheadMsMax: Infinity, isReplay: true };

@@ -1,74 +1,103 @@
 /**
  * A fingerprint of the logical state: equal on instances that have converged, whatever order things arrived in.
  *
- * Every key contributes a SHA-1 over its name, type, visible contents and time to live; contributions are combined by exclusive or, so the
- * order of the hash table does not matter. What is only bookkeeping (cut counters, hidden siblings) does not count, since instances
+ * Every key contributes a SHA-1 over its name, type, time to live and visible contents, where entries are combined by exclusive or; and so are the keys, so
+ * the order of hash tables does not matter. What is only bookkeeping (cut counters, hidden siblings) does not count, since instances
  * free it at different times.
+ *
+ * It is of one moment, and made in steps: a walk that finds that something was written since it began is of no moment, and begins anew.
  */
-import { createHash } from 'node:crypto';
-import { SEGMENT_SHIFT } from '../memory/arena.ts';
+import { createHash, type Hash } from 'node:crypto';
+import { mapOf, type ContainerType } from './container-type.ts';
+import { exclusiveOr, nameOf, updateValue, visibleExpiry } from './digest-cell.ts';
 import { TYPE } from './key-ref.ts';
-import { ValueRef, type Keyspace } from './keyspace.ts';
+import type { Keyspace } from './keyspace.ts';
+import { isGone } from './visible-fields.ts';
 
-/** 40 hex digits; all zeros for an empty database. */
-export function digestKeyspace(keyspace: Keyspace): string {
-  const sum = Buffer.alloc(20);
-  let cursor = 0;
-  do {
-    cursor = keyspace.keyMaps.scan(keyspace.keys, cursor, (record) => {
-      if (keyspace.typeOf(record) !== TYPE.none && !keyspace.isExpired(record))
-        exclusiveOr(sum, digestKey(keyspace, record));
-    });
-  } while (cursor !== 0);
-  return sum.toString('hex');
+/** A key whose container is too large to be walked in one step. */
+interface LargeKey {
+  readonly hash: Hash;
+  readonly type: ContainerType;
+  readonly container: number;
+  readonly contents: Buffer;
+  cursor: number;
 }
 
-export function digestKey(keyspace: Keyspace, record: number): Buffer {
-  const { containers } = keyspace;
-  const type = keyspace.typeOf(record);
-  const hash = createHash('sha1');
-  const name = entryName(keyspace, record, containers.nameOffset(record));
-  hash
-    .update(`${type}:${name.length}:`)
-    .update(name)
-    .update(`:${visibleExpiry(keyspace, record)}:`);
-  const contents = Buffer.alloc(20);
-  if (type === TYPE.string) {
-    hash.update(readValue(keyspace, record));
-  } else if (type === TYPE.hash) {
-    containers.eachField(containers.hash(record), (field) => {
-      if (!keyspace.isFieldVisible(field)) return;
-      const fieldName = entryName(keyspace, field, containers.nameOffset(field));
-      const one = createHash('sha1')
-        .update(`${fieldName.length}:`)
-        .update(fieldName)
-        .update(readValue(keyspace, field));
-      exclusiveOr(contents, one.update(`:${visibleExpiry(keyspace, field)}`).digest());
-    });
-  } else {
-    containers.eachMember(containers.set(record), (member) => {
-      const one = createHash('sha1').update(entryName(keyspace, member, keyspace.elements.keyOffset(member)));
-      exclusiveOr(contents, one.digest());
-    });
+export class DigestWalk {
+  readonly #keyspace: Keyspace;
+  readonly #sum = Buffer.alloc(20);
+  readonly #large: LargeKey[] = [];
+  #cursor = 0;
+  #isWalked = false;
+
+  /** Everything must be settled, and nothing may be written as long as it is stepped. */
+  constructor(keyspace: Keyspace) {
+    this.#keyspace = keyspace;
   }
-  return hash.update(contents).digest();
-}
 
-/** A time to live that says "none" is freed in each instance's own time, so it counts as what it shows. */
-function visibleExpiry(keyspace: Keyspace, cell: number): number {
-  const expiry = keyspace.cells.expiry(cell);
-  return expiry === Infinity ? -1 : expiry;
-}
+  /** Looks at about `count` records. Returns 40 hex digits when it is over (zeros for an empty database); null: there is more. */
+  step(count: number): string | null {
+    const ks = this.#keyspace;
+    let left = count;
+    let buckets = count * ks.limits.bucketsPerEntry;
+    while (left > 0 && buckets-- > 0) {
+      if (this.#large.length > 0) {
+        left -= this.#stepLarge();
+      } else if (this.#isWalked) {
+        return this.#sum.toString('hex');
+      } else {
+        this.#cursor = ks.keyMaps.scan(ks.keys, this.#cursor, (record) => {
+          left--;
+          if (ks.typeOf(record) !== TYPE.none && !isGone(ks, record)) this.#addKey(record);
+        });
+        this.#isWalked = this.#cursor === 0;
+      }
+    }
+    return null;
+  }
 
-function readValue(keyspace: Keyspace, cell: number): Uint8Array {
-  const value = keyspace.readCell(cell, new ValueRef());
-  return value.bytes.subarray(value.start, value.start + value.length);
-}
+  #addKey(record: number): void {
+    const ks = this.#keyspace;
+    const type = ks.typeOf(record);
+    const name = nameOf(ks, record);
+    const hash = createHash('sha1')
+      .update(`${type}:${name.length}:`)
+      .update(name)
+      .update(`:${visibleExpiry(ks, record)}:`);
+    const contents = Buffer.alloc(20);
+    if (type === TYPE.string) {
+      updateValue(hash, ks, record);
+      return exclusiveOr(this.#sum, hash.update(contents).digest());
+    }
+    const container = ks.containers.types.find((each) => each.type === type)!;
+    const large = { hash, type: container, container: ks.containers.of(container, record), contents, cursor: 0 };
+    if (container.entryCount(large.container) > ks.limits.smallContainerEntries) {
+      this.#large.push(large);
+      return;
+    }
+    do this.#addBucket(large);
+    while (large.cursor !== 0);
+    exclusiveOr(this.#sum, hash.update(contents).digest());
+  }
 
-function entryName(keyspace: Keyspace, entry: number, start: number): Buffer {
-  return keyspace.arena.bytes[entry >>> SEGMENT_SHIFT]!.subarray(start, start + keyspace.containers.nameLength(entry));
-}
+  #stepLarge(): number {
+    const large = this.#large[this.#large.length - 1]!;
+    const count = this.#addBucket(large);
+    if (large.cursor === 0) {
+      this.#large.pop();
+      exclusiveOr(this.#sum, large.hash.update(large.contents).digest());
+    }
+    return count;
+  }
 
-function exclusiveOr(target: Buffer, other: Buffer): void {
-  for (let i = 0; i < target.length; i++) target[i]! ^= other[i]!;
+  #addBucket(large: LargeKey): number {
+    const { type, container, contents } = large;
+    let count = 1;
+    large.cursor = type.maps.scan(mapOf(container), large.cursor, (entry) => {
+      count++;
+      const digest = type.digestEntry(entry);
+      if (digest !== null) exclusiveOr(contents, digest);
+    });
+    return count;
+  }
 }

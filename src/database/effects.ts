@@ -11,10 +11,12 @@
  *   3 ADD     varint frame, varint n, number total            7 ADD-FIELD        field, then as ADD
  *   4 EXPIRE  f64 expiry                                      8 EXPIRE-FIELD     field, f64 expiry
  *   9 ADD-MEMBER  member bytes      10 REMOVE-MEMBER  member bytes      11 FLUSH  (no key)
+ *  14 CUT     cuts                                          15 CUT-FIELD        field, cuts
  *  12 ADD-DECIMAL  as ADD           13 ADD-FIELD-DECIMAL  as ADD-FIELD: of a frame that INCRBYFLOAT has added to
  *
  * SET removes all that the context covers under the key, of any type, then writes the register; with `keepTtl` it only writes the register.
- * REMOVE removes all that the context covers. Cuts name the counters that the writer observed, since a context cannot.
+ * REMOVE removes all that the context covers. Cuts name the counters that the writer observed, since a context cannot; CUT effects name those of a
+ * removal that was too large to name them itself.
  */
 import type { CounterCut } from '../crdt/cell.ts';
 import { formatExact, parseExact, type ExactNumber } from '../crdt/exact-number.ts';
@@ -36,6 +38,8 @@ export const OP = {
   flush: 11,
   addDecimal: 12,
   addFieldDecimal: 13,
+  cut: 14,
+  cutField: 15,
 } as const;
 
 export const SAME_KEY = 0x80;
@@ -71,6 +75,8 @@ export interface EffectHandler {
   addMember(start: number, length: number): void;
   removeMember(start: number, length: number): void;
   flush(): void;
+  cut(cuts: readonly CounterCut[]): void;
+  cutField(field: Range, cuts: readonly CounterCut[]): void;
 }
 
 /** A reused object: read it, do not keep it. */
@@ -92,6 +98,43 @@ export class MalformedBatchError extends Error {
   }
 }
 
+/** An effect of a release that is newer than this one. */
+export class UnsupportedBatchError extends Error {
+  constructor(op: number) {
+    super(`an effect of kind ${op} is not known to this release`);
+    this.name = 'UnsupportedBatchError';
+  }
+}
+
+/** The effect would make its batch larger than anybody reads. Nothing has changed. */
+export class BatchTooLargeError extends Error {
+  constructor(bytes: number, bytesMax: number) {
+    super(`${bytes} more bytes would make the batch larger than the ${bytesMax} bytes that may be replicated at once`);
+    this.name = 'BatchTooLargeError';
+  }
+}
+
+/** For whoever only wants to know whether it can be read. */
+const IGNORE: EffectHandler = {
+  key: () => {},
+  set: () => {},
+  remove: () => {},
+  add: () => {},
+  expire: () => {},
+  setField: () => {},
+  removeField: () => {},
+  addField: () => {},
+  expireField: () => {},
+  addMember: () => {},
+  removeMember: () => {},
+  flush: () => {},
+  cut: () => {},
+  cutField: () => {},
+};
+
+/** What `formatExact` makes. */
+const DECIMAL = /^-?\d+(\.\d+)?$/;
+
 const NO_CUTS: readonly CounterCut[] = [];
 const NO_FIELDS: readonly FieldCuts[] = [];
 
@@ -103,16 +146,23 @@ export class EffectReader {
   #at = 0;
   #end = 0;
   #length = 0;
+  #hasKey = false;
 
   constructor(origins: OriginTable) {
     this.#origins = origins;
   }
 
-  /** Reads all effects in [start, end). Throws MalformedBatchError. */
+  /** Whether all effects in [start, end) can be read. Throws MalformedBatchError, UnsupportedBatchError. */
+  validate(bytes: Uint8Array, start: number, end: number): void {
+    this.read(bytes, start, end, IGNORE);
+  }
+
+  /** Reads all effects in [start, end). Throws MalformedBatchError, UnsupportedBatchError. */
   read(bytes: Uint8Array, start: number, end: number, handler: EffectHandler): void {
     this.#bytes = bytes;
     this.#at = start;
     this.#end = end;
+    this.#hasKey = false;
     while (this.#at < end) this.#readEffect(handler);
     if (this.#at !== end) throw new MalformedBatchError(this.#at);
   }
@@ -123,6 +173,9 @@ export class EffectReader {
     if (op !== OP.flush && (code & SAME_KEY) === 0) {
       const start = this.#readBytes();
       handler.key(this.#bytes, start, this.#length);
+      this.#hasKey = true;
+    } else if (op !== OP.flush && !this.#hasKey) {
+      throw new MalformedBatchError(this.#at);
     }
     switch (op) {
       case OP.set: {
@@ -186,8 +239,15 @@ export class EffectReader {
       case OP.flush:
         handler.flush();
         return;
+      case OP.cut:
+        handler.cut(this.#readCuts());
+        return;
+      case OP.cutField:
+        this.#readField();
+        handler.cutField(this.#field, this.#readCuts());
+        return;
       default:
-        throw new MalformedBatchError(this.#at - 1);
+        throw new UnsupportedBatchError(op);
     }
   }
 
@@ -231,7 +291,9 @@ export class EffectReader {
     const code = this.#readVarint();
     if (code > 0) return code % 2 === 1 ? (code - 1) / 2 : -code / 2;
     const start = this.#readBytes();
-    return parseExact(Buffer.from(this.#bytes.buffer, this.#bytes.byteOffset + start, this.#length).toString('latin1'));
+    const text = Buffer.from(this.#bytes.buffer, this.#bytes.byteOffset + start, this.#length).toString('latin1');
+    if (!DECIMAL.test(text)) throw new MalformedBatchError(start);
+    return parseExact(text);
   }
 
   #readCuts(): readonly CounterCut[] {

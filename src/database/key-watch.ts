@@ -1,6 +1,9 @@
 /**
  * WATCH: who must know when a key changes, by a client, a peer or an expiry.
  *
+ * A key that has expired is not there, whether it was removed or not. So its removal is no change for whoever began to watch it after its time was
+ * over, and is one for everybody else.
+ *
  * Invariant: costs one comparison per change while nobody watches.
  */
 import type { KeyRef } from './key-ref.ts';
@@ -11,7 +14,8 @@ export interface Watcher {
 }
 
 export class KeyWatch {
-  readonly #watchers = new Map<string, Set<Watcher>>();
+  /** By key: watchers, and whether the key was absent when they began. */
+  readonly #watchers = new Map<string, Map<Watcher, boolean>>();
   readonly #keys = new Map<Watcher, Set<string>>();
 
   /** Number of watched keys. */
@@ -19,10 +23,12 @@ export class KeyWatch {
     return this.#watchers.size;
   }
 
-  watch(key: Uint8Array, watcher: Watcher): void {
+  /** `isAbsent`: there is no such key now, or it has expired. */
+  watch(key: Uint8Array, watcher: Watcher, isAbsent: boolean): void {
     const name = Buffer.from(key).toString('latin1');
-    getOrMake(this.#watchers, name).add(watcher);
-    getOrMake(this.#keys, watcher).add(name);
+    const watchers = getOrMake(this.#watchers, name, () => new Map<Watcher, boolean>());
+    if (!watchers.has(watcher)) watchers.set(watcher, isAbsent);
+    getOrMake(this.#keys, watcher, () => new Set<string>()).add(name);
   }
 
   unwatch(watcher: Watcher): void {
@@ -39,17 +45,25 @@ export class KeyWatch {
     for (const watcher of this.#keys.keys()) watcher.dirty = true;
   }
 
-  touch(ref: KeyRef): void {
+  /** Those keys have changed for which the test says so. */
+  touchWhere(test: (key: Buffer) => boolean): void {
+    for (const [name, watchers] of this.#watchers) {
+      if (test(Buffer.from(name, 'latin1'))) for (const watcher of watchers.keys()) watcher.dirty = true;
+    }
+  }
+
+  /** `isExpired`: it is, whatever this change leaves of it. */
+  touch(ref: KeyRef, isExpired: boolean): void {
     const watchers = this.#watchers.get(ref.toString());
-    if (watchers !== undefined) for (const watcher of watchers) watcher.dirty = true;
+    if (watchers === undefined) return;
+    for (const [watcher, wasAbsent] of watchers) watcher.dirty ||= !(isExpired && wasAbsent);
   }
 }
 
-function getOrMake<K, V>(map: Map<K, Set<V>>, key: K): Set<V> {
-  let set = map.get(key);
-  if (set === undefined) {
-    set = new Set();
-    map.set(key, set);
-  }
-  return set;
+function getOrMake<K, V>(map: Map<K, V>, key: K, make: () => V): V {
+  const known = map.get(key);
+  if (known !== undefined) return known;
+  const made = make();
+  map.set(key, made);
+  return made;
 }

@@ -21,59 +21,91 @@ import {
 import type { OriginTable } from '../crdt/version-vector.ts';
 import { Arena, SEGMENT_MASK, SEGMENT_SHIFT } from '../memory/arena.ts';
 import { ByteMap, MAP_BYTES } from '../memory/byte-map.ts';
+import type { HashSeed } from '../memory/key-hash.ts';
+import { CONTAINER, mapOf } from './container-type.ts';
 import { Containers } from './containers.ts';
-import { ExpiryIndex } from './expiry-index.ts';
-import { TYPE, type KeyRef, type Type } from './key-ref.ts';
-import type { PreImages } from './snapshot.ts';
+import { Expiries } from './expiries.ts';
+import { KeyRef, TYPE, type Type } from './key-ref.ts';
+import type { DatabaseLimits } from './limits.ts';
+import type { PreImages } from './pre-images.ts';
+import { Stages } from './stages.ts';
+import type { ValueRef } from './value-ref.ts';
 import { TypeConflicts } from './type-conflicts.ts';
-
-/** A visible value: bytes somewhere. Reused; read it before anything else is looked up. */
-export class ValueRef {
-  bytes: Uint8Array = new Uint8Array(0);
-  start = 0;
-  length = 0;
-}
+import { isGone } from './visible-fields.ts';
 
 export class Keyspace {
   readonly arena: Arena;
   readonly origins: OriginTable;
+  readonly limits: DatabaseLimits;
   readonly cells: Cells;
   readonly elements: Elements;
   readonly containers: Containers;
   readonly keyMaps: ByteMap;
-  /** The one map of keys. */
-  readonly keys: number;
-  readonly expiries: ExpiryIndex;
-  /** Hashes with volatile fields. */
-  readonly fieldExpiries: ExpiryIndex;
+  /** The map of live keys; another one after each stage. */
+  keys: number;
+  readonly stages: Stages;
+  /** Keys wait in stages: look-ups must settle first. */
+  stagesHoldKeys = false;
+  readonly expiries: Expiries;
   readonly typeConflicts = new TypeConflicts();
-  /** Visible keys. */
+  /** Visible live keys. */
   keyCount = 0;
+  /** Live keys whose visible time to live is finite. */
+  volatileCount = 0;
   /** Wall clock, ms: what is expired is judged by it. */
   nowMs = 0;
-  /** Flag that a record carries when the current (or latest) snapshot needs it no more. */
+  /** What a record carries that the current (or latest) snapshot needs no more: see EPOCH_MASK. */
   epoch = 0;
   /** Takes the state of records that are about to change, while a snapshot is being written. */
   preImages: PreImages | null = null;
   /** Whether anything was left behind that can be freed once it is stable. */
   hasResidue = false;
 
-  constructor(options: { readonly arena: Arena; readonly origins: OriginTable; readonly seed: number }) {
+  constructor(options: {
+    readonly arena: Arena;
+    readonly origins: OriginTable;
+    readonly seed: HashSeed;
+    readonly limits: DatabaseLimits;
+  }) {
     const { arena, origins, seed } = options;
     this.arena = arena;
     this.origins = origins;
+    this.limits = options.limits;
     this.cells = new Cells(arena, origins);
     this.elements = new Elements(arena);
     this.keyMaps = new ByteMap(arena, { keyOffset: CELL_KEY_OFFSET, seed });
-    this.containers = new Containers(arena, this.cells, this.elements, {
-      fields: this.keyMaps,
+    this.containers = new Containers(this, {
+      arena,
+      cells: this.cells,
+      elements: this.elements,
+      fields: new ByteMap(arena, { keyOffset: CELL_KEY_OFFSET, seed }),
       members: new ByteMap(arena, { keyOffset: ELEMENT_KEY_OFFSET, seed }),
     });
-    this.keys = arena.allocate(MAP_BYTES);
-    this.keyMaps.create(this.keys);
-    this.expiries = new ExpiryIndex(arena, seed);
-    this.fieldExpiries = new ExpiryIndex(arena, seed);
+    this.keys = this.newKeyMap();
+    this.stages = new Stages(this);
+    this.containers.stages = this.stages;
+    this.expiries = new Expiries(arena, { cells: this.cells, containers: this.containers, origins });
   }
+
+  /** An empty map of keys. */
+  newKeyMap(): number {
+    const map = this.arena.allocate(MAP_BYTES);
+    this.keyMaps.create(map);
+    return map;
+  }
+
+  /** Visible keys, those included that wait to be settled. */
+  get visibleKeys(): number {
+    return this.stagesHoldKeys ? this.keyCount + this.stages.keys.waitingCount : this.keyCount;
+  }
+
+  /** Whether a client sees the key. */
+  holds(key: Uint8Array): boolean {
+    const ref = this.locate(this.#heldRef, key, 0, key.length);
+    return ref.record !== 0 && ref.type !== TYPE.none && !isGone(this, ref.record);
+  }
+
+  readonly #heldRef = new KeyRef();
 
   /** Fills the reference with what is under the key, expired or not. */
   locate(ref: KeyRef, bytes: Uint8Array, start: number, length: number): KeyRef {
@@ -82,6 +114,7 @@ export class Keyspace {
     ref.length = length;
     ref.serial++;
     ref.hash = this.keyMaps.hash(bytes, start, length);
+    if (this.stagesHoldKeys) this.stages.keys.settle(ref);
     ref.record = this.keyMaps.find(this.keys, ref.hash, bytes, start, length);
     ref.type = ref.record === 0 ? TYPE.none : this.typeOf(ref.record);
     return ref;
@@ -93,17 +126,20 @@ export class Keyspace {
     if (this.cells.isLoneCounter(first)) {
       return this.cells.counts(first) || this.cells.hasRegister(record) ? TYPE.string : TYPE.none;
     }
-    const hash = this.containers.hash(record);
-    if (hash !== 0 && this.containers.fieldCount(hash) > 0) return TYPE.hash;
-    if (this.containers.set(record) !== 0) return TYPE.set;
+    const type = this.containers.visibleType(record);
+    if (type !== TYPE.none) return type;
     return this.cells.hasRegister(record) || this.cells.hasCounter(record) ? TYPE.string : TYPE.none;
   }
 
   /** All types under the key, the visible one first. */
   typesOf(record: number): Type[] {
-    const types: Type[] = [];
-    if (this.containers.fieldCount(this.containers.hash(record)) > 0) types.push(TYPE.hash);
-    if (this.containers.set(record) !== 0) types.push(TYPE.set);
+    const { containers } = this;
+    const types: Type[] = containers.types
+      .filter((type) => {
+        const container = containers.of(type, record);
+        return container !== 0 && containers.visibleCount(type, container) > 0;
+      })
+      .map((type) => type.type);
     if (this.cells.hasRegister(record) || this.cells.hasCounter(record)) types.push(TYPE.string);
     return types;
   }
@@ -111,8 +147,7 @@ export class Keyspace {
   /** Asks about the visible type first, below which nothing is hidden by a string. */
   holdsSeveralTypes({ record, type }: KeyRef): boolean {
     if (record === 0 || type === TYPE.none || type === TYPE.string) return false;
-    if (type === TYPE.hash && this.containers.set(record) !== 0) return true;
-    return this.cells.hasRegister(record) || this.cells.hasCounter(record);
+    return this.typesOf(record).length > 1;
   }
 
   /** First attribute of a record; 0 for the plain ones. */
@@ -194,9 +229,18 @@ export class Keyspace {
     const { record } = ref;
     ref.type = this.typeOf(record);
     this.#countVisible(record, ref.type !== TYPE.none);
-    const expiry = this.attributes(record) === 0 ? -1 : this.cells.expiry(record);
-    this.expiries.set(ref.hash, ref.bytes, ref.start, ref.length, expiry === Infinity ? -1 : expiry);
-    if (expiry === Infinity) this.hasResidue = true;
+    if (this.attributes(record) !== 0 || (this.cells.flags(record) & FLAG.volatile) !== 0) this.armKey(record);
+  }
+
+  /** The times to live of a live key have changed. */
+  armKey(record: number): void {
+    const { cells } = this;
+    if (cells.expiry(record) === Infinity) this.hasResidue = true;
+    const isVolatile = this.expiries.armKey(record, this.nowMs);
+    if (isVolatile === ((cells.flags(record) & FLAG.volatile) !== 0)) return;
+    this.volatileCount += isVolatile ? 1 : -1;
+    if (isVolatile) cells.setFlag(record, FLAG.volatile);
+    else cells.clearFlag(record, FLAG.volatile);
   }
 
   /** Whether the key, whose reference is up to date, holds several types now: noted where that has changed. */
@@ -208,36 +252,52 @@ export class Keyspace {
     this.typeConflicts.note(ref, isSeveral);
   }
 
-  /** The same as `settle` for a field of the key's hash. Returns the field's record, 0 when it is gone. */
-  settleField(ref: KeyRef, hash: number, field: number): number {
+  /**
+   * The same as `settle` for a field of a hash. Returns the field's record, 0 when it is gone. `isLive`: the hash belongs to a key that is, so that times to live
+   * run; else they are only counted.
+   */
+  settleField(hash: number, field: number, isLive = true): number {
     const visible = this.cells.hasRegister(field) || this.cells.hasCounter(field);
+    const { hashes } = this.containers;
     const flags = this.cells.flags(field);
     if (visible !== ((flags & FLAG.visible) !== 0)) {
-      this.containers.addToFieldCount(hash, visible ? 1 : -1);
+      hashes.addTo(hash, CONTAINER.visible, visible ? 1 : -1);
       if (visible) this.cells.setFlag(field, FLAG.visible);
       else this.cells.clearFlag(field, FLAG.visible);
     }
-    if (this.attributes(field) !== 0 || (flags & FLAG.volatile) !== 0) this.#countVolatile(ref, hash, field);
+    if (this.attributes(field) !== 0 || (flags & (FLAG.volatile | FLAG.residual)) !== 0) {
+      this.#countVolatile(hash, field, isLive);
+      this.#countResidual(hash, field);
+    }
     if (visible) return field;
     if (this.attributes(field) !== 0) {
       this.hasResidue = true;
       return field;
     }
-    this.containers.fields.remove(this.containers.map(hash), field);
+    this.containers.fields.remove(mapOf(hash), field);
     this.cells.destroy(field);
     return 0;
   }
 
+  #countResidual(hash: number, field: number): void {
+    const { cells } = this;
+    const isResidual = cells.attribute(field, TAG.counter) !== 0 || cells.expiry(field) === Infinity;
+    if (isResidual === ((cells.flags(field) & FLAG.residual) !== 0)) return;
+    this.containers.hashes.addTo(hash, CONTAINER.residual, isResidual ? 1 : -1);
+    if (isResidual) cells.setFlag(field, FLAG.residual);
+    else cells.clearFlag(field, FLAG.residual);
+  }
+
   /** A time to live that lost its value counts too: it has to be removed when it is over. */
-  #countVolatile(ref: KeyRef, hash: number, field: number): void {
-    const expiry = this.cells.expiry(field);
+  #countVolatile(hash: number, field: number, isLive: boolean): void {
+    const { cells } = this;
+    const expiry = cells.expiry(field);
     if (expiry === Infinity) this.hasResidue = true;
-    const isVolatile = expiry >= 0 && expiry !== Infinity;
-    if (isVolatile) this.fieldExpiries.lower(ref.hash, ref.bytes, ref.start, ref.length, expiry);
-    if (isVolatile === ((this.cells.flags(field) & FLAG.volatile) !== 0)) return;
-    this.containers.addToVolatileCount(hash, isVolatile ? 1 : -1);
-    if (isVolatile) this.cells.setFlag(field, FLAG.volatile);
-    else this.cells.clearFlag(field, FLAG.volatile);
+    const isVolatile = isLive ? this.expiries.armField(hash, field, this.nowMs) : expiry >= 0 && expiry !== Infinity;
+    if (isVolatile === ((cells.flags(field) & FLAG.volatile) !== 0)) return;
+    this.containers.hashes.addTo(hash, CONTAINER.volatile, isVolatile ? 1 : -1);
+    if (isVolatile) cells.setFlag(field, FLAG.volatile);
+    else cells.clearFlag(field, FLAG.volatile);
   }
 
   #countVisible(record: number, visible: boolean): void {
@@ -248,32 +308,27 @@ export class Keyspace {
     else this.cells.clearFlag(record, FLAG.visible);
   }
 
-  /** Points the reference at a record met in a scan. The key is copied: the record may move or go. */
+  /** One step of a walk over all keys that a client may see; see Stages.scan. */
+  scan(cursor: number, visit: (record: number) => void): number {
+    return this.stages.keys.scan(cursor, visit);
+  }
+
+  /** Calls back for every live record. No stage may hold keys. */
+  eachLive(visit: (record: number) => void): void {
+    let cursor = 0;
+    do cursor = this.keyMaps.scan(this.keys, cursor, visit);
+    while (cursor !== 0);
+  }
+
+  /** Points the reference at a record met in a scan. The key is copied, into a buffer of the reference's own: the record may move or go. */
   refer(ref: KeyRef, record: number): KeyRef {
     const start = this.containers.nameOffset(record);
     const length = this.containers.nameLength(record);
-    ref.bytes = Buffer.from(this.arena.bytes[record >>> SEGMENT_SHIFT]!.subarray(start, start + length));
-    ref.start = 0;
-    ref.length = length;
+    ref.keep(this.arena.bytes[record >>> SEGMENT_SHIFT]!, start, length);
     ref.hash = this.arena.words[record >>> SEGMENT_SHIFT]![((record & SEGMENT_MASK) << 1) + CELL.hash]!;
     ref.record = record;
     ref.type = this.typeOf(record);
     ref.serial++;
     return ref;
-  }
-
-  /** Removes a container that has nothing left in it. */
-  dropEmptyContainers(record: number): void {
-    const hash = this.containers.hash(record);
-    if (hash !== 0 && this.containers.fields.count(this.containers.map(hash)) === 0) {
-      this.containers.destroy(record, hash);
-    }
-    const set = this.containers.set(record);
-    if (set !== 0 && this.containers.memberCount(set) === 0) this.containers.destroy(record, set);
-  }
-
-  /** The container, made if it is not there. */
-  openContainer(record: number, tag: typeof TAG.hash | typeof TAG.set): number {
-    return this.cells.attribute(record, tag) || this.containers.create(record, tag);
   }
 }

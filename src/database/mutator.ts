@@ -8,9 +8,10 @@
  * Invariant: after each call the key is settled (counted, indexed, removed if nothing is left), its pre-image is saved if a snapshot
  * still needs it, and its watchers know.
  */
-import { FLAG, TAG, type Context, type CounterCut } from '../crdt/cell.ts';
+import { FLAG, type Context, type CounterCut } from '../crdt/cell.ts';
 import type { ExactNumber } from '../crdt/exact-number.ts';
 import { SET, type FieldCuts } from './effects.ts';
+import { mapOf, type ContainerType } from './container-type.ts';
 import type { KeyRef } from './key-ref.ts';
 import { TYPE, type Type } from './key-ref.ts';
 import type { Keyspace } from './keyspace.ts';
@@ -21,6 +22,8 @@ export class Mutator {
   seq = 0;
   hlc = 0;
   context: Context = null;
+  /** The batch is our own: counters that its removals cut without naming them are ours to announce. */
+  owes = false;
   /** Of the register write under way: whether it says "no time to live". */
   persists = false;
   readonly #keyspace: Keyspace;
@@ -32,11 +35,12 @@ export class Mutator {
   }
 
   /** What follows belongs to that batch. */
-  enter(origin: number, seq: number, hlc: number, context: Context): void {
+  enter(origin: number, seq: number, hlc: number, context: Context, owes = context === null): void {
     this.origin = origin;
     this.seq = seq;
     this.hlc = hlc;
     this.context = context;
+    this.owes = owes;
   }
 
   set(
@@ -60,7 +64,7 @@ export class Mutator {
       if (!plain) {
         this.#cut(record, cuts);
         if ((flags & SET.keepTtl) === 0) {
-          this.#removeContents(ref);
+          ks.stages.containers.removeContents(ref, this.context, this.owes);
           ks.cells.dropExpiry(record, this.context);
         }
       }
@@ -76,7 +80,7 @@ export class Mutator {
       }
       ref.type = TYPE.string;
     } else {
-      ks.dropEmptyContainers(record);
+      ks.containers.dropEmpty(record);
       ks.settle(ref);
     }
     this.#touch(ref);
@@ -88,14 +92,29 @@ export class Mutator {
     this.#touch(ref);
     if (ks.preImages !== null) ks.preImages.key(ref.record);
     this.#cut(ref.record, cuts);
-    if (fieldCuts.length > 0) this.#cutFields(ref, fieldCuts, bytes);
-    ref.record = ks.cells.dropRegister(ks.keyMaps, ks.keys, ref.record, this.context);
-    if (ks.attributes(ref.record) !== 0) {
-      this.#removeContents(ref);
-      ks.cells.dropExpiry(ref.record, this.context);
-      ks.dropEmptyContainers(ref.record);
+    for (const { start, length, cuts: observed } of fieldCuts) {
+      this.#cutEntry(ref, ks.containers.hashes, bytes, start, length, observed);
     }
+    ks.stages.keys.removeCovered(ref, this.context, this.owes);
+  }
+
+  /** Raises the cuts of a key's counter: a removal before this one had observed it. */
+  cut(ref: KeyRef, cuts: readonly CounterCut[]): void {
+    if (ref.record === 0) return;
+    const ks = this.#keyspace;
+    if (ks.preImages !== null) ks.preImages.key(ref.record);
+    this.#cut(ref.record, cuts);
     ks.settle(ref);
+    this.#touch(ref);
+  }
+
+  /** The same for a field of its hash. */
+  cutField(ref: KeyRef, bytes: Uint8Array, start: number, length: number, cuts: readonly CounterCut[]): void {
+    if (ref.record === 0) return;
+    const ks = this.#keyspace;
+    this.#cutEntry(ref, ks.containers.hashes, bytes, start, length, cuts);
+    this.#settleAfterLoss(ref, ks.containers.hashes);
+    this.#touch(ref);
   }
 
   add(ref: KeyRef, frame: number, n: number, total: ExactNumber, isDecimal: boolean): void {
@@ -134,7 +153,7 @@ export class Mutator {
   ): void {
     const ks = this.#keyspace;
     const hash = this.#openHash(ref);
-    const map = ks.containers.map(hash);
+    const map = mapOf(hash);
     let field = this.#openField(ref, hash, fieldBytes, fieldStart, fieldLength, length, known);
     this.persists = (flags & SET.persists) !== 0;
     if (ks.attributes(field) !== 0) {
@@ -143,7 +162,8 @@ export class Mutator {
     }
     field = ks.cells.writeRegister(ks.containers.fields, map, field, this, bytes, start, length);
     if ((flags & SET.expires) !== 0) ks.cells.writeExpiry(field, this, expiryMs, this.context);
-    ks.settleField(ref, hash, field);
+    ks.containers.hashes.noteDot(hash, this.origin, this.seq);
+    ks.settleField(hash, field);
     this.#settleAfterGrowth(ref, TYPE.hash);
   }
 
@@ -159,15 +179,12 @@ export class Mutator {
     let field = ks.containers.findField(hash, fieldBytes, fieldStart, fieldLength);
     if (field === 0) return;
     this.#touch(ref);
-    if (ks.preImages !== null) ks.preImages.field(ref.record, field);
+    if (ks.preImages !== null) ks.preImages.entry(ks.containers.hashes, ref, field);
     this.#cut(field, cuts);
-    field = ks.cells.dropRegister(ks.containers.fields, ks.containers.map(hash), field, this.context);
+    field = ks.cells.dropRegister(ks.containers.fields, mapOf(hash), field, this.context);
     ks.cells.dropExpiry(field, this.context);
-    ks.settleField(ref, hash, field);
-    if (ks.containers.fieldCount(hash) === 0) {
-      ks.dropEmptyContainers(ref.record);
-      ks.settle(ref);
-    }
+    ks.settleField(hash, field);
+    this.#settleAfterLoss(ref, ks.containers.hashes);
   }
 
   addField(
@@ -185,7 +202,8 @@ export class Mutator {
     const hash = this.#openHash(ref);
     const field = this.#openField(ref, hash, fieldBytes, fieldStart, fieldLength, 0, known);
     ks.cells.applyIncrement(field, this.origin, frame, n, total, isDecimal);
-    ks.settleField(ref, hash, field);
+    ks.containers.hashes.noteDot(hash, this.origin, this.seq);
+    ks.settleField(hash, field);
     this.#settleAfterGrowth(ref, TYPE.hash);
   }
 
@@ -194,24 +212,26 @@ export class Mutator {
     const hash = this.#openHash(ref);
     const field = this.#openField(ref, hash, fieldBytes, fieldStart, fieldLength, 0);
     ks.cells.writeExpiry(field, this, expiryMs, this.context);
-    ks.settleField(ref, hash, field);
+    ks.containers.hashes.noteDot(hash, this.origin, this.seq);
+    ks.settleField(hash, field);
     this.#settleAfterGrowth(ref, TYPE.hash);
   }
 
   addMember(ref: KeyRef, bytes: Uint8Array, start: number, length: number): void {
     const ks = this.#keyspace;
     if (ref.record === 0) this.#createKey(ref, 0);
-    const set = ks.openContainer(ref.record, TAG.set);
-    const map = ks.containers.map(set);
-    const { members } = ks.containers;
+    const { sets, members } = ks.containers;
+    const set = ks.containers.open(sets, ref.record);
+    if (sets.isStaged(set)) ks.stages.containers.settleEntry(set, bytes, start, length);
     const hash = members.hash(bytes, start, length);
-    const member = members.find(map, hash, bytes, start, length);
+    const member = members.find(mapOf(set), hash, bytes, start, length);
     if (member === 0) {
-      ks.elements.create(members, map, hash, bytes, start, length, this, ks.epoch);
+      ks.elements.create(members, mapOf(set), hash, bytes, start, length, this, ks.epoch);
     } else {
-      if (ks.preImages !== null) ks.preImages.member(ref.record, member);
+      if (ks.preImages !== null) ks.preImages.entry(sets, ref, member);
       ks.elements.addDot(member, this, this.context);
     }
+    sets.noteDot(set, this.origin, this.seq);
     // A member that was there already gets a younger dot, of which nobody who watches the key sees anything.
     const isSeen = member === 0 || (ks.cells.flags(ref.record) & FLAG.visible) === 0;
     this.#settleAfterGrowth(ref, TYPE.set, isSeen);
@@ -223,56 +243,59 @@ export class Mutator {
     const member = ks.containers.findMember(set, bytes, start, length);
     if (member === 0) return;
     this.#touch(ref);
-    if (ks.preImages !== null) ks.preImages.member(ref.record, member);
+    if (ks.preImages !== null) ks.preImages.entry(ks.containers.sets, ref, member);
     if (ks.elements.removeDots(member, this.context)) return;
-    ks.containers.members.remove(ks.containers.map(set), member);
+    ks.containers.members.remove(mapOf(set), member);
     ks.elements.destroy(member);
-    if (ks.containers.memberCount(set) === 0) {
-      ks.dropEmptyContainers(ref.record);
-      ks.settle(ref);
-    }
+    this.#settleAfterLoss(ref, ks.containers.sets);
   }
 
-  /** Removes all that the context covers in the whole keyspace. Cuts of counters have been applied by REMOVE effects before. */
+  /**
+   * Removes all that the context covers in the whole keyspace. Few keys at once; of many it takes effect now and is carried out late (stages.ts). Counters
+   * are not cut by it: REMOVE and CUT effects of whoever flushed name them.
+   */
   flush(ref: KeyRef): void {
     const ks = this.#keyspace;
+    this.#watches.touchWhere((key) => ks.holds(key));
+    if (ks.stagesHoldKeys || ks.keyMaps.count(ks.keys) > ks.limits.smallKeyspaceKeys) {
+      const context = this.context === null ? null : this.context.clone();
+      ks.stages.keys.stage({ kind: 'removal', context, owes: this.owes }, null);
+      return;
+    }
+    const records: number[] = [];
     let cursor = 0;
     do {
       cursor = ks.keyMaps.scan(ks.keys, cursor, (record) => {
-        this.remove(ks.refer(ref, record), NOTHING, NOTHING, ref.bytes);
+        records.push(record);
       });
     } while (cursor !== 0);
+    for (const record of records) this.remove(ks.refer(ref, record), NOTHING, NOTHING, ref.bytes);
   }
 
-  /** Removes the covered members and fields of a key; their containers stay, maybe empty. */
-  #removeContents(ref: KeyRef): void {
+  /** Of one entry of the key's container of that type, if it is there. */
+  #cutEntry(
+    ref: KeyRef,
+    type: ContainerType,
+    bytes: Uint8Array,
+    start: number,
+    length: number,
+    cuts: readonly CounterCut[],
+  ): void {
     const ks = this.#keyspace;
-    const { containers } = ks;
-    const hash = containers.hash(ref.record);
-    containers.eachField(hash, (field) => {
-      if (ks.preImages !== null) ks.preImages.field(ref.record, field);
-      const kept = ks.cells.dropRegister(containers.fields, containers.map(hash), field, this.context);
-      ks.cells.dropExpiry(kept, this.context);
-      ks.settleField(ref, hash, kept);
-    });
-    const set = containers.set(ref.record);
-    containers.eachMember(set, (member) => {
-      if (ks.preImages !== null) ks.preImages.member(ref.record, member);
-      if (ks.elements.removeDots(member, this.context)) return;
-      containers.members.remove(containers.map(set), member);
-      ks.elements.destroy(member);
-    });
+    const container = ks.containers.of(type, ref.record);
+    const entry = ks.containers.find(type, container, bytes, start, length);
+    if (entry === 0) return;
+    if (ks.preImages !== null) ks.preImages.entry(type, ref, entry);
+    type.applyCuts(container, entry, cuts, this);
   }
 
-  #cutFields(ref: KeyRef, fieldCuts: readonly FieldCuts[], bytes: Uint8Array): void {
+  /** Something left the key's container of that type: the container or the key may go with it. */
+  #settleAfterLoss(ref: KeyRef, type: ContainerType): void {
     const ks = this.#keyspace;
-    const hash = ks.containers.hash(ref.record);
-    for (const { start, length, cuts } of fieldCuts) {
-      const field = ks.containers.findField(hash, bytes, start, length);
-      if (field === 0) continue;
-      if (ks.preImages !== null) ks.preImages.field(ref.record, field);
-      this.#cut(field, cuts);
-    }
+    const container = ks.containers.of(type, ref.record);
+    if (container !== 0 && ks.containers.visibleCount(type, container) > 0) return;
+    ks.containers.dropEmpty(ref.record);
+    ks.settle(ref);
   }
 
   /** What is cut stays until that is stable, also under a value that hides it. */
@@ -289,7 +312,7 @@ export class Mutator {
 
   #openHash(ref: KeyRef): number {
     if (ref.record === 0) this.#createKey(ref, 0);
-    return this.#keyspace.openContainer(ref.record, TAG.hash);
+    return this.#keyspace.containers.open(this.#keyspace.containers.hashes, ref.record);
   }
 
   #openField(
@@ -302,12 +325,13 @@ export class Mutator {
     known = 0,
   ): number {
     const ks = this.#keyspace;
-    const { fields } = ks.containers;
-    const map = ks.containers.map(hash);
+    const { fields, hashes } = ks.containers;
+    const map = mapOf(hash);
+    if (known === 0 && hashes.isStaged(hash)) ks.stages.containers.settleEntry(hash, bytes, start, length);
     const fieldHash = known === 0 ? fields.hash(bytes, start, length) : 0;
     const field = known === 0 ? fields.find(map, fieldHash, bytes, start, length) : known;
     if (field === 0) return ks.cells.create(fields, map, fieldHash, bytes, start, length, valueRoom, ks.epoch);
-    if (ks.preImages !== null) ks.preImages.field(ref.record, field);
+    if (ks.preImages !== null) ks.preImages.entry(hashes, ref, field);
     return field;
   }
 
@@ -323,7 +347,8 @@ export class Mutator {
   }
 
   #touch(ref: KeyRef): void {
-    if (this.#watches.size !== 0) this.#watches.touch(ref);
+    if (this.#watches.size === 0) return;
+    this.#watches.touch(ref, ref.record !== 0 && this.#keyspace.isExpired(ref.record));
   }
 }
 

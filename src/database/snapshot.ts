@@ -1,62 +1,68 @@
 /**
- * A snapshot: the state at one moment as a stream of bytes, written while the database goes on changing.
+ * A snapshot: the state at one moment as a stream of bytes (snapshot-format.ts), written while the database goes on changing.
  *
- * It walks the keyspace bucket by bucket in short slices. A record about to change that has not been written yet is written first, as it is
- * (its pre-image), so the stream is exactly the state at `vector`. Which records are done is one bit in each: the epoch flips
- * when a snapshot begins, records carry the epoch in which they were last written or born. The walk may meet a record twice (the
- * table may resize); the bit makes it once.
+ * It walks the keyspace bucket by bucket in short steps. A record about to change that has not been written yet is written first, as it is
+ * (its pre-image), so the stream is exactly the state at `vector`. Which records are done is told by the epoch that each carries: a snapshot
+ * begins with the next epoch, records carry the one in which they were last written or born. The walk may meet a record twice (the table may resize);
+ * the epoch makes it once. To give up is to forget the walk: records of an epoch that was not completed are simply owed again.
  *
- *   header   "CRDBSNP2" u32 length, then: origins (varint count, count x (u8 instance, u32 generation)), vector, contexts
- *            (varint count, count x (varint origin, vector)), f64 hlc
- *   vector   varint count, count x (varint origin, varint seq)          origin: index into the header's table
- *   record   u32 length, u8 kind (1 key, 2 field, 3 member, 4 end), key [field | member], cell or dots
- *   cell     values, counters, expiries, each counted; see `#cell`
+ * A large value is written in pieces, straight from the arena; if it is about to change, what is left of it is copied first.
  *
- * Records stand for themselves: fields and members of one key may come in any order and apart from it.
- *
- * Invariant: when no snapshot is under way every record carries the current epoch.
+ * Invariant: a piece is never empty and never larger than asked for; after the last one every record carries the snapshot's epoch.
  */
 import { writeVarint } from '../base/varint.ts';
-import { CELL, CELL_HLC, CELL_KEY_OFFSET, CELL_SEQ, FLAG } from '../crdt/cell.ts';
-import { ELEMENT_KEY_OFFSET } from '../crdt/element.ts';
+import { CELL, CELL_HLC, CELL_KEY_OFFSET, CELL_SEQ, EPOCH_MASK, EPOCH_STEP, FLAG } from '../crdt/cell.ts';
 import { writeF64, writeU32 } from '../crdt/frame.ts';
 import type { VersionVector } from '../crdt/version-vector.ts';
 import { copyBytes, SEGMENT_MASK, SEGMENT_SHIFT } from '../memory/arena.ts';
+import { mapOf, type ContainerType, type EntryWriter } from './container-type.ts';
 import { numberBytesMax, writeNumber } from './effects.ts';
-import { KeyRef } from './key-ref.ts';
+import type { KeyRef } from './key-ref.ts';
 import type { Keyspace } from './keyspace.ts';
+import type { PreImages } from './pre-images.ts';
+import { RECORD, SNAPSHOT_MAGIC } from './snapshot-format.ts';
 
-export const SNAPSHOT_MAGIC = 'CRDBSNP2';
-export const RECORD = { key: 1, field: 2, member: 3, end: 4 } as const;
-
-/** A container with more entries than this is walked in slices of its own. */
-const SMALL_CONTAINER_ENTRIES = 256;
 const BUFFER_BYTES = 64 * 1024;
+/** After the value of a plain cell: no counters, no times to live. */
+const PLAIN_TAIL_BYTES = 2;
 
-/** Saves records as they are, if the snapshot has not written them yet. Called before every change. */
-export interface PreImages {
-  key(record: number): void;
-  field(keyRecord: number, field: number): void;
-  member(keyRecord: number, member: number): void;
+/** A container that is walked apart from its key's record. */
+interface Loose {
+  readonly type: ContainerType;
+  readonly key: Buffer;
+  readonly container: number;
+  cursor: number;
 }
 
-export class Snapshot implements PreImages {
+/** The value of a cell that is being written from where it lies. */
+interface ValueInPlace {
+  readonly cell: number;
+  readonly segment: number;
+  at: number;
+  readonly end: number;
+}
+
+export class Snapshot implements PreImages, EntryWriter {
   /** What the snapshot contains. */
   readonly vector: VersionVector;
   /** A guess of the stream's size, for progress. */
   readonly bytesEstimate: number;
   readonly #keyspace: Keyspace;
-  readonly #onEnd: () => void;
-  readonly #ref = new KeyRef();
+  readonly #onEnd: (isComplete: boolean) => void;
+  /** The map as it was when the snapshot began; by now it may be the main of a stage. */
+  readonly #keys: number;
+  /** What goes before `#out`, in order. */
+  readonly #ready: (Buffer | ValueInPlace)[] = [];
   #out = Buffer.allocUnsafe(BUFFER_BYTES);
   #at = 0;
+  #recordStart = 0;
   #cursor = 0;
-  #walked = false;
-  #ended = false;
-  /** Keys with large containers, to be walked in slices: copies, since the record may move or go meanwhile. */
-  readonly #large: Buffer[] = [];
-  #largeCursor = 0;
-  #largeKind: typeof RECORD.field | typeof RECORD.member = RECORD.field;
+  #isKeysWalked = false;
+  #isWalked = false;
+  #isEnded = false;
+  readonly #loose: Loose[] = [];
+  #inPlace: ValueInPlace | null = null;
+  #isWalking = false;
 
   /** Begins: every record is now owed. `onEnd` is called once, when complete or aborted. */
   constructor(
@@ -66,155 +72,216 @@ export class Snapshot implements PreImages {
       readonly contexts: readonly (VersionVector | undefined)[];
       readonly hlc: number;
     },
-    onEnd: () => void,
+    onEnd: (isComplete: boolean) => void,
   ) {
     this.#keyspace = keyspace;
     this.#onEnd = onEnd;
+    this.#keys = keyspace.keys;
     this.vector = state.vector.clone();
     this.bytesEstimate = keyspace.arena.usedBytes;
-    keyspace.epoch ^= FLAG.epoch;
+    keyspace.epoch = (keyspace.epoch + EPOCH_STEP) & EPOCH_MASK;
     keyspace.preImages = this;
     this.#header(state.contexts, state.hlc);
   }
 
-  /** The next piece, about `bytesMax` bytes (one record may make it larger); null: complete. */
+  /** The next piece, at most `bytesMax` bytes; null: complete. */
   next(bytesMax: number): Buffer | null {
-    if (this.#ended) return null;
-    while (this.#at < bytesMax && !this.#walked) this.#step();
-    if (this.#walked) {
-      this.#record(RECORD.end, 0, 0);
-      this.#finishRecord();
-      this.#end();
+    while (this.#ready.length === 0 && this.#at < bytesMax && !this.#isWalked) {
+      if (!this.#step()) this.#finish();
     }
-    const piece = this.#out.subarray(0, this.#at);
-    this.#out = Buffer.allocUnsafe(BUFFER_BYTES);
-    this.#at = 0;
-    return piece;
+    const first = this.#ready[0];
+    if (first === undefined) return this.#takeOut(bytesMax);
+    if (!Buffer.isBuffer(first)) return this.#takeValue(first, bytesMax);
+    if (first.length > bytesMax) {
+      this.#ready[0] = first.subarray(bytesMax);
+      return first.subarray(0, bytesMax);
+    }
+    this.#ready.shift();
+    return first;
   }
 
-  /** Gives up. The records that are still owed are marked as done, in one go. */
-  abort(): void {
-    while (!this.#ended && !this.#walked) {
-      this.#step();
+  /** Works on without making a piece; for walks whose bytes nobody wants. Returns whether it is complete. */
+  skip(records: number): boolean {
+    for (let i = 0; i < records && !this.#isWalked; i++) {
+      if (!this.#step()) this.#finish();
+      this.#ready.length = 0;
+      this.#inPlace = null;
       this.#at = 0;
     }
-    this.#end();
+    if (this.#isWalked) this.#end(true);
+    return this.#isEnded;
+  }
+
+  /** Gives up. */
+  abort(): void {
+    this.#end(false);
+  }
+
+  // ---------------------------------------------------------------- pieces
+
+  #takeOut(bytesMax: number): Buffer | null {
+    if (this.#at === 0) {
+      // The walk is over and everything was handed out.
+      if (this.#isWalked) this.#end(true);
+      return null;
+    }
+    const bytes = this.#out.subarray(0, this.#at);
+    this.#out = Buffer.allocUnsafe(BUFFER_BYTES);
+    this.#at = 0;
+    if (bytes.length <= bytesMax) return bytes;
+    this.#ready.push(bytes.subarray(bytesMax));
+    return bytes.subarray(0, bytesMax);
+  }
+
+  #takeValue(value: ValueInPlace, bytesMax: number): Buffer {
+    const end = Math.min(value.end, value.at + bytesMax);
+    const bytes = Buffer.from(this.#keyspace.arena.bytes[value.segment]!.subarray(value.at, end));
+    value.at = end;
+    if (end === value.end) {
+      this.#ready.shift();
+      this.#inPlace = null;
+    }
+    return bytes;
+  }
+
+  /** The cell is about to change, and its value is being written from where it lies. */
+  #copyInPlace(value: ValueInPlace): void {
+    const index = this.#ready.indexOf(value);
+    const bytes = this.#keyspace.arena.bytes[value.segment]!.subarray(value.at, value.end);
+    if (index >= 0) this.#ready[index] = Buffer.from(bytes);
+    this.#inPlace = null;
+  }
+
+  /** Everything written so far goes before what comes next. */
+  #seal(): void {
+    if (this.#at === 0) return;
+    this.#ready.push(this.#out.subarray(0, this.#at));
+    this.#out = Buffer.allocUnsafe(BUFFER_BYTES);
+    this.#at = 0;
   }
 
   // ---------------------------------------------------------------- pre-images
 
   key(record: number): void {
     const { cells, epoch } = this.#keyspace;
-    if ((cells.flags(record) & FLAG.epoch) === epoch) return;
-    this.#toggle(record);
-    this.#record(RECORD.key, record, 0);
-    this.#cell(record);
+    if ((cells.flags(record) & EPOCH_MASK) === epoch) {
+      if (this.#inPlace !== null && this.#inPlace.cell === record) this.#copyInPlace(this.#inPlace);
+      return;
+    }
+    cells.setEpoch(record, epoch);
+    this.#beginRecord(RECORD.key);
+    this.run(this.#keyspace.arena.bytes[record >>> SEGMENT_SHIFT]!, nameStart(record), this.#nameLength(record));
+    this.cell(record);
     this.#finishRecord();
   }
 
-  field(keyRecord: number, field: number): void {
-    const { cells, epoch } = this.#keyspace;
-    if ((cells.flags(field) & FLAG.epoch) === epoch) return;
-    this.#toggle(field);
-    this.#record(RECORD.field, keyRecord, 0);
-    this.#name(field, CELL_KEY_OFFSET);
-    this.#cell(field);
+  entry(type: ContainerType, ref: KeyRef, entry: number): void {
+    this.#entry(type, ref.bytes, ref.start, ref.length, entry);
+  }
+
+  #entry(type: ContainerType, key: Uint8Array, start: number, length: number, entry: number): void {
+    const { arena, epoch } = this.#keyspace;
+    if (type.epochOf(entry) === epoch) {
+      if (this.#inPlace !== null && this.#inPlace.cell === entry) this.#copyInPlace(this.#inPlace);
+      return;
+    }
+    type.setEpoch(entry, epoch);
+    this.#beginRecord(type.recordKind);
+    this.run(key, start, length);
+    this.run(arena.bytes[entry >>> SEGMENT_SHIFT]!, type.nameStart(entry), type.nameLength(entry));
+    type.encodeEntry(this, entry);
     this.#finishRecord();
   }
 
-  member(keyRecord: number, member: number): void {
-    const { elements, epoch } = this.#keyspace;
-    if ((elements.flags(member) & FLAG.epoch) === epoch) return;
-    if (epoch === 0) elements.clearFlag(member, FLAG.epoch);
-    else elements.setFlag(member, FLAG.epoch);
-    this.#record(RECORD.member, keyRecord, 0);
-    this.#name(member, ELEMENT_KEY_OFFSET);
-    this.#dots(member);
-    this.#finishRecord();
+  release(type: ContainerType, ref: KeyRef, container: number): void {
+    this.#walkContainer(type, ref.bytes, ref.start, ref.length, container);
+  }
+
+  gone(container: number): void {
+    const index = this.#loose.findIndex((loose) => loose.container === container);
+    if (index >= 0) this.#loose.splice(index, 1);
   }
 
   // ---------------------------------------------------------------- the walk
 
-  #step(): void {
-    if (this.#large.length > 0) {
-      this.#stepLarge();
-      return;
-    }
-    const ks = this.#keyspace;
-    this.#cursor = ks.keyMaps.scan(ks.keys, this.#cursor, (record) => this.#visit(record));
-    this.#walked = this.#cursor === 0 && this.#large.length === 0;
-    if (this.#cursor === 0 && !this.#walked) this.#lastBucket = true;
+  /** Returns false when everything was walked. */
+  #step(): boolean {
+    this.#isWalking = true;
+    const isMore = this.#loose.length > 0 ? this.#stepLoose() : this.#stepKeys();
+    this.#isWalking = false;
+    return isMore;
   }
 
-  /** The keyspace is walked, large containers are left. */
-  #lastBucket = false;
+  #stepKeys(): boolean {
+    if (this.#isKeysWalked) return false;
+    const { keyMaps } = this.#keyspace;
+    this.#cursor = keyMaps.scan(this.#keys, this.#cursor, (record) => this.#visit(record));
+    this.#isKeysWalked = this.#cursor === 0;
+    return true;
+  }
 
   #visit(record: number): void {
     this.key(record);
-    const ks = this.#keyspace;
-    if (ks.attributes(record) === 0) return;
-    const { containers } = ks;
-    const hash = containers.hash(record);
-    const set = containers.set(record);
-    const entries = (hash === 0 ? 0 : containers.fields.count(containers.map(hash))) + containers.memberCount(set);
-    if (entries > SMALL_CONTAINER_ENTRIES) {
-      const start = containers.nameOffset(record);
-      const bytes = ks.arena.bytes[record >>> SEGMENT_SHIFT]!;
-      this.#large.push(Buffer.from(bytes.subarray(start, start + containers.nameLength(record))));
-      return;
-    }
-    containers.eachField(hash, (field) => this.field(record, field));
-    containers.eachMember(set, (member) => this.member(record, member));
+    const { containers, arena } = this.#keyspace;
+    if (this.#keyspace.attributes(record) === 0) return;
+    const bytes = arena.bytes[record >>> SEGMENT_SHIFT]!;
+    containers.each(record, (type, container) => {
+      this.#walkContainer(type, bytes, nameStart(record), this.#nameLength(record), container);
+    });
   }
 
-  #stepLarge(): void {
-    const ks = this.#keyspace;
-    const { containers } = ks;
-    const key = this.#large[this.#large.length - 1]!;
-    const { record } = ks.locate(this.#ref, key, 0, key.length);
-    const isField = this.#largeKind === RECORD.field;
-    const container = record === 0 ? 0 : isField ? containers.hash(record) : containers.set(record);
-    if (container !== 0) {
-      const maps = isField ? containers.fields : containers.members;
-      this.#largeCursor = maps.scan(containers.map(container), this.#largeCursor, (entry) => {
-        if (isField) this.field(record, entry);
-        else this.member(record, entry);
-      });
-      if (this.#largeCursor !== 0) return;
-    }
-    this.#largeCursor = 0;
-    if (isField) {
-      this.#largeKind = RECORD.member;
+  /** A small container is written at once, a large one in steps of its own. */
+  #walkContainer(type: ContainerType, key: Uint8Array, start: number, length: number, container: number): void {
+    if (type.entryCount(container) > this.#keyspace.limits.smallContainerEntries) {
+      if (this.#loose.some((loose) => loose.container === container)) return;
+      this.#loose.push({ type, key: Buffer.from(key.subarray(start, start + length)), container, cursor: 0 });
       return;
     }
-    this.#largeKind = RECORD.field;
-    this.#large.pop();
-    this.#walked = this.#lastBucket && this.#large.length === 0;
+    let cursor = 0;
+    do {
+      cursor = type.maps.scan(mapOf(container), cursor, (entry) => this.#entry(type, key, start, length, entry));
+    } while (cursor !== 0);
   }
 
-  #end(): void {
-    if (this.#ended) return;
-    this.#ended = true;
+  #stepLoose(): boolean {
+    const loose = this.#loose[this.#loose.length - 1]!;
+    const { type, key, container } = loose;
+    loose.cursor = type.maps.scan(mapOf(container), loose.cursor, (entry) => {
+      this.#entry(type, key, 0, key.length, entry);
+    });
+    if (loose.cursor === 0) this.gone(container);
+    return true;
+  }
+
+  #finish(): void {
+    this.#isWalked = true;
+    this.#beginRecord(RECORD.end);
+    this.#finishRecord();
+  }
+
+  #end(isComplete: boolean): void {
+    if (this.#isEnded) return;
+    this.#isEnded = true;
+    this.#isWalked = true;
+    this.#ready.length = 0;
+    this.#at = 0;
+    this.#inPlace = null;
     this.#keyspace.preImages = null;
-    this.#onEnd();
-  }
-
-  #toggle(cell: number): void {
-    const { cells, epoch } = this.#keyspace;
-    if (epoch === 0) cells.clearFlag(cell, FLAG.epoch);
-    else cells.setFlag(cell, FLAG.epoch);
+    this.#onEnd(isComplete);
   }
 
   // ---------------------------------------------------------------- encoding
 
-  #start = 0;
-
   #header(contexts: readonly (VersionVector | undefined)[], hlc: number): void {
-    const { origins } = this.#keyspace;
+    const { origins, containers } = this.#keyspace;
     this.#reserve(64 + 5 * origins.count);
     this.#at = this.#out.write(SNAPSHOT_MAGIC, 0, 'latin1') + 4;
-    this.#start = this.#at - 4;
-    this.#varint(origins.count);
+    this.#recordStart = this.#at - 4;
+    const features = containers.features;
+    this.varint(features.length);
+    for (const feature of features) this.run(Buffer.from(feature, 'latin1'), 0, feature.length);
+    this.varint(origins.count);
+    this.#reserve(5 * origins.count);
     for (let i = 0; i < origins.count; i++) {
       const origin = origins.at(i);
       this.#out[this.#at] = origin.instance;
@@ -222,133 +289,132 @@ export class Snapshot implements PreImages {
       this.#at += 5;
     }
     this.#vector(this.vector);
-    this.#varint(contexts.reduce((count, context) => count + (context === undefined ? 0 : 1), 0));
+    this.varint(contexts.reduce((count, context) => count + (context === undefined ? 0 : 1), 0));
     contexts.forEach((context, origin) => {
       if (context === undefined) return;
-      this.#varint(origin);
+      this.varint(origin);
       this.#vector(context);
     });
-    this.#float(hlc);
+    this.float(hlc);
     this.#finishRecord();
   }
 
   #vector(vector: VersionVector): void {
     const entries = [...vector.entries()];
-    this.#varint(entries.length);
+    this.varint(entries.length);
     for (const [origin, seq] of entries) {
-      this.#varint(origin);
-      this.#varint(seq);
+      this.varint(origin);
+      this.varint(seq);
     }
   }
 
-  /** Begins a record: kind and key. */
-  #record(kind: number, keyRecord: number, room: number): void {
-    this.#reserve(64 + room);
-    this.#start = this.#at;
+  #beginRecord(kind: number): void {
+    if (this.#at >= BUFFER_BYTES) this.#seal();
+    this.#reserve(64);
+    this.#recordStart = this.#at;
     this.#at += 4;
     this.#out[this.#at++] = kind;
-    if (keyRecord !== 0) this.#name(keyRecord, CELL_KEY_OFFSET);
   }
 
   #finishRecord(): void {
-    writeU32(this.#out, this.#start, this.#at - this.#start - 4);
+    // A value in place has said its record's length itself.
+    if (this.#recordStart >= 0) writeU32(this.#out, this.#recordStart, this.#at - this.#recordStart - 4);
   }
 
-  #name(entry: number, keyOffset: number): void {
-    this.#run(
-      this.#keyspace.arena.bytes[entry >>> SEGMENT_SHIFT]!,
-      ((entry & SEGMENT_MASK) << 3) + keyOffset,
-      this.#keyspace.containers.nameLength(entry),
-    );
+  #nameLength(record: number): number {
+    return this.#keyspace.containers.nameLength(record);
   }
 
-  #cell(cell: number): void {
+  cell(cell: number): void {
     if (this.#keyspace.attributes(cell) === 0) this.#plainCell(cell);
     else this.#anyCell(cell);
   }
 
   /** Nearly every cell: one value or none, and nothing besides. */
   #plainCell(cell: number): void {
-    const { arena } = this.#keyspace;
+    const { arena, limits } = this.#keyspace;
     const words = arena.words[cell >>> SEGMENT_SHIFT]!;
     const at = (cell & SEGMENT_MASK) << 1;
     const meta = words[at + CELL.meta]!;
     const hasValue = (meta & FLAG.register) !== 0;
-    this.#varint(hasValue ? 1 : 0);
+    this.varint(hasValue ? 1 : 0);
     if (hasValue) {
       const floats = arena.floats[cell >>> SEGMENT_SHIFT]!;
       const valueStart = (at << 2) + CELL_KEY_OFFSET + words[at + CELL.keyLength]!;
-      this.#varint(meta >>> 16);
-      this.#varint(floats[(at >> 1) + CELL_SEQ]!);
-      this.#float(floats[(at >> 1) + CELL_HLC]!);
-      this.#varint((meta & FLAG.persists) !== 0 ? 1 : 0);
-      this.#run(arena.bytes[cell >>> SEGMENT_SHIFT]!, valueStart, words[at + CELL.valueLength]!);
+      const valueLength = words[at + CELL.valueLength]!;
+      this.varint(meta >>> 16);
+      this.varint(floats[(at >> 1) + CELL_SEQ]!);
+      this.float(floats[(at >> 1) + CELL_HLC]!);
+      this.varint((meta & FLAG.persists) !== 0 ? 1 : 0);
+      if (valueLength > limits.snapshotValueBytes && this.#isWalking && this.#inPlace === null)
+        this.#writeInPlace({ cell, segment: cell >>> SEGMENT_SHIFT, at: valueStart, end: valueStart + valueLength });
+      else this.run(arena.bytes[cell >>> SEGMENT_SHIFT]!, valueStart, valueLength);
     }
-    this.#varint(0);
-    this.#varint(0);
+    this.varint(0);
+    this.varint(0);
+  }
+
+  #writeInPlace(value: ValueInPlace): void {
+    const length = value.end - value.at;
+    this.varint(length);
+    writeU32(this.#out, this.#recordStart, this.#at - this.#recordStart - 4 + length + PLAIN_TAIL_BYTES);
+    this.#recordStart = -1;
+    this.#seal();
+    this.#ready.push(value);
+    this.#inPlace = value;
   }
 
   #anyCell(cell: number): void {
     const { cells, arena } = this.#keyspace;
     let count = 0;
     cells.eachValue(cell, () => count++);
-    this.#varint(count);
+    this.varint(count);
     cells.eachValue(cell, (value) => {
-      this.#varint(value.origin);
-      this.#varint(value.seq);
-      this.#float(value.hlc);
-      this.#varint(value.persists ? 1 : 0);
-      this.#run(arena.bytes[value.address >>> SEGMENT_SHIFT]!, value.byteOffset, value.length);
+      this.varint(value.origin);
+      this.varint(value.seq);
+      this.float(value.hlc);
+      this.varint(value.persists ? 1 : 0);
+      this.run(arena.bytes[value.address >>> SEGMENT_SHIFT]!, value.byteOffset, value.length);
     });
     count = 0;
     cells.eachCounter(cell, () => count++);
-    this.#varint(count);
+    this.varint(count);
     cells.eachCounter(cell, (entry) => {
-      this.#varint(entry.origin);
-      this.#varint(entry.frame);
-      this.#varint(entry.n);
+      this.varint(entry.origin);
+      this.varint(entry.frame);
+      this.varint(entry.n);
       this.#reserve(numberBytesMax(entry.total) + numberBytesMax(entry.cutTotal));
       this.#at = writeNumber(this.#out, this.#at, entry.total);
-      this.#varint(entry.isDecimal ? 1 : 0);
-      this.#varint(entry.cutN);
+      this.varint(entry.isDecimal ? 1 : 0);
+      this.varint(entry.cutN);
+      this.#reserve(numberBytesMax(entry.cutTotal));
       this.#at = writeNumber(this.#out, this.#at, entry.cutTotal);
-      this.#varint(entry.cutOrigin);
-      this.#varint(entry.cutSeq);
+      this.varint(entry.cutOrigin);
+      this.varint(entry.cutSeq);
     });
     count = 0;
     cells.eachExpiry(cell, () => count++);
-    this.#varint(count);
+    this.varint(count);
     cells.eachExpiry(cell, (expiry) => {
-      this.#varint(expiry.origin);
-      this.#varint(expiry.seq);
-      this.#float(expiry.atMs);
+      this.varint(expiry.origin);
+      this.varint(expiry.seq);
+      this.float(expiry.atMs);
     });
   }
 
-  #dots(member: number): void {
-    const { elements } = this.#keyspace;
-    let count = 0;
-    elements.eachDot(member, () => count++);
-    this.#varint(count);
-    elements.eachDot(member, (origin, seq) => {
-      this.#varint(origin);
-      this.#varint(seq);
-    });
-  }
-
-  #varint(value: number): void {
+  varint(value: number): void {
     this.#reserve(8);
     this.#at = writeVarint(this.#out, this.#at, value);
   }
 
-  #float(value: number): void {
+  float(value: number): void {
     this.#reserve(8);
     writeF64(this.#out, this.#at, value);
     this.#at += 8;
   }
 
-  #run(bytes: Buffer, start: number, length: number): void {
-    this.#varint(length);
+  run(bytes: Uint8Array, start: number, length: number): void {
+    this.varint(length);
     this.#reserve(length);
     copyBytes(this.#out, this.#at, bytes, start, length);
     this.#at += length;
@@ -357,8 +423,10 @@ export class Snapshot implements PreImages {
   #reserve(count: number): void {
     const needed = this.#at + count + 64;
     if (needed <= this.#out.length) return;
-    const bigger = Buffer.allocUnsafe(Math.max(needed, this.#out.length * 2));
+    const bigger = Buffer.allocUnsafe(Math.max(needed, Math.min(this.#out.length * 2, this.#out.length + (1 << 20))));
     this.#out.copy(bigger, 0, 0, this.#at);
     this.#out = bigger;
   }
 }
+
+const nameStart = (record: number): number => ((record & SEGMENT_MASK) << 3) + CELL_KEY_OFFSET;

@@ -12,18 +12,34 @@ import { BATCH, BATCH_HAS_CONTEXT, FRAME, writeF64, writeU32, writeU48 } from '.
 import type { HybridClock } from '../crdt/hybrid-clock.ts';
 import { type OriginTable, VersionVector } from '../crdt/version-vector.ts';
 import { writeVarint } from '../base/varint.ts';
-import { copyBytes, SEGMENT_SHIFT } from '../memory/arena.ts';
+import { ArenaFullError, copyBytes, SEGMENT_SHIFT } from '../memory/arena.ts';
 import type { AppendBuffer } from '../memory/append-buffer.ts';
-import { cutsBytesMax, numberBytesMax, OP, SAME_KEY, SET, writeCuts, writeNumber, type FieldCuts } from './effects.ts';
-import { TYPE, type KeyRef } from './key-ref.ts';
+import {
+  cutsBytesMax,
+  numberBytesMax,
+  OP,
+  SAME_KEY,
+  SET,
+  writeCuts,
+  writeNumber,
+  type FieldCuts,
+  BatchTooLargeError,
+} from './effects.ts';
+import { KeyRef, TYPE } from './key-ref.ts';
 import type { Keyspace } from './keyspace.ts';
 import type { Mutator } from './mutator.ts';
+import type { OwedCut, OwedCuts } from './owed-cuts.ts';
 
 /** What a write does to the time to live: plain SET clears it, KEEPTTL leaves it, a number of ms since 1970 sets it. */
 export const CLEAR_TTL = -1;
 export const KEEP_TTL = -2;
 
 const NO_CUTS: readonly CounterCut[] = [];
+const NO_FIELDS: readonly FieldCuts[] = [];
+/** Of an increment, beside its names: frame, n and a total of a thousand digits. */
+const INCREMENT_BYTES_MAX = 1100;
+/** What a batch that is not open yet says before its first effect. */
+const CONTEXT_RESERVE_BYTES = 4096;
 /** Room for an effect's code, lengths, flags and times beside its bytes. */
 const EFFECT_OVERHEAD = 48;
 
@@ -34,6 +50,8 @@ export class Writer {
   readonly #clock: HybridClock;
   readonly #origins: OriginTable;
   readonly #vector: VersionVector;
+  readonly #owed: OwedCuts;
+  readonly #owedRef = new KeyRef();
   /** The context of the batch before, without the own entry: what need not be said again. */
   #saidContext = new VersionVector();
   /** Something remote was applied since the last own batch. */
@@ -43,6 +61,8 @@ export class Writer {
   /** There are other instances, or have been: one of them may be removing what is added here. */
   hasPeers = true;
   #isOpen = false;
+  /** What is written now has been applied already, and is not to be refused. */
+  #isAnnouncing = false;
   #seq = 0;
   #encodedKey: KeyRef | null = null;
   #encodedSerial = 0;
@@ -65,6 +85,11 @@ export class Writer {
     this.#origins = options.origins;
     this.#vector = options.vector;
     this.#bytes = options.log.bytes;
+    this.#owed = options.keyspace.stages.owed;
+    this.#owed.nextDot = () => ({
+      origin: this.origin,
+      seq: this.#isOpen ? this.#seq : this.#vector.get(this.origin) + 1,
+    });
   }
 
   /** From the next batch on, operations are numbered by that origin, whose batches so far had said that context. */
@@ -78,9 +103,27 @@ export class Writer {
     return this.#isOpen;
   }
 
+  /** Bytes that the open batch, or the next, may still take. */
+  roomLeft(): number {
+    const log = this.#log;
+    return this.#keyspace.limits.batchBytesMax - (log.offset - log.pendingStart);
+  }
+
+  /**
+   * For commands of several effects: whether all of them will be taken. Throws before the first what otherwise one in the middle would. `bytes`: of
+   * keys, names and values, each where an effect says it.
+   */
+  demandRoom(effects: number, bytes: number): void {
+    this.#admit(effects * EFFECT_OVERHEAD + bytes);
+  }
+
   /** Ends the batch. Returns its seq; 0 when nothing was changed. */
   commit(): number {
-    if (!this.#isOpen) return 0;
+    if (this.#owed.count > 0) this.#announceOwed();
+    return this.#isOpen ? this.#close() : 0;
+  }
+
+  #close(): number {
     const log = this.#log;
     writeU32(log.bytes, log.pendingStart, log.offset - log.pendingStart - 4);
     log.commit();
@@ -100,8 +143,8 @@ export class Writer {
     let flags: number = ttl === CLEAR_TTL ? SET.persists : ttl === KEEP_TTL ? SET.keepTtl : SET.expires;
     if (record !== 0) {
       if (this.#keyspace.attributes(record) !== 0) {
-        // Beside a visible string a hash has nothing to cut, and a removal would take the time to live along.
-        if (ttl !== KEEP_TTL && this.#keyspace.containers.hash(record) !== 0) this.remove(ref);
+        // A SET names the cuts of its own counter only.
+        if (ttl !== KEEP_TTL && this.#hasResidual(record)) this.remove(ref);
         else cuts = this.#keyspace.cells.observedCuts(record);
       }
       if (ttl === KEEP_TTL) flags |= this.#persistsFlag(record);
@@ -115,7 +158,7 @@ export class Writer {
     this.#mutator.set(ref, flags, ttl, cuts, bytes, start, length, spare);
   }
 
-  /** Removes all that is visible, or left over, under the key. */
+  /** Removes all that is visible, or left over, under the key. The counters of a large hash are named by and by (owed-cuts.ts). */
   remove(ref: KeyRef): void {
     const { record } = ref;
     if (record === 0) return;
@@ -123,7 +166,7 @@ export class Writer {
     const plain = ks.attributes(record) === 0;
     const cuts = plain ? NO_CUTS : ks.cells.observedCuts(record);
     const names: Buffer[] = [];
-    const fields = plain ? [] : this.#observedFieldCuts(record, names);
+    const fields = plain ? NO_FIELDS : this.#observedFieldCuts(record, names);
     const room = fields.reduce((sum, field) => sum + field.length + 8 + cutsBytesMax(field.cuts), cutsBytesMax(cuts));
     const name = Buffer.concat(names);
     this.#effect(OP.remove, ref, room);
@@ -140,6 +183,7 @@ export class Writer {
   /** Adds to the key's counter. The caller has checked type and range. `asDecimal`: from here on the sum has no bounds. */
   add(ref: KeyRef, change: ExactNumber, asDecimal = false): void {
     this.#beginKey(ref);
+    this.#admit(INCREMENT_BYTES_MAX + ref.length);
     this.#open();
     const next = this.#keyspace.cells.nextIncrement(ref.record, this.origin, this.#seq);
     const total = addExact(next.total, change);
@@ -208,6 +252,7 @@ export class Writer {
     asDecimal = false,
   ): void {
     this.#beginKey(ref);
+    this.#admit(INCREMENT_BYTES_MAX + ref.length + fieldLength);
     this.#open();
     const cell = this.#field(ref, field, fieldStart, fieldLength);
     const next = this.#keyspace.cells.nextIncrement(cell, this.origin, this.#seq);
@@ -252,21 +297,20 @@ export class Writer {
 
   // ---------------------------------------------------------------- all
 
-  /** Removes every key. Counters are named one by one, since their totals must be. */
+  /**
+   * Removes every key. Of few, counters are named one by one, since their totals must be; of many, everything is hidden at once, and counters are named
+   * by and by (owed-cuts.ts).
+   */
   flush(ref: KeyRef): void {
     const ks = this.#keyspace;
-    const withCounters: Buffer[] = [];
-    let cursor = 0;
-    do {
-      cursor = ks.keyMaps.scan(ks.keys, cursor, (record) => {
-        if (ks.attributes(record) !== 0 && this.#hasCounters(record)) {
-          const start = ks.containers.nameOffset(record);
-          const bytes = ks.arena.bytes[record >>> SEGMENT_SHIFT]!;
-          withCounters.push(Buffer.from(bytes.subarray(start, start + ks.containers.nameLength(record))));
-        }
+    if (!ks.stagesHoldKeys && ks.keyMaps.count(ks.keys) <= ks.limits.smallKeyspaceKeys) {
+      const withAttributes: number[] = [];
+      ks.eachLive((record) => {
+        if (ks.attributes(record) !== 0) withAttributes.push(record);
       });
-    } while (cursor !== 0);
-    for (const key of withCounters) this.remove(ks.locate(ref, key, 0, key.length));
+      for (const record of withAttributes) this.remove(ks.refer(ref, record));
+    }
+    this.#admit(1);
     this.#open();
     this.#log.reserve(1);
     this.#log.bytes[this.#log.offset++] = OP.flush;
@@ -274,9 +318,41 @@ export class Writer {
     this.#mutator.flush(ref);
   }
 
+  // ---------------------------------------------------------------- cuts that are owed
+
+  /** Names, in the batch that is open or else in one of their own, the counters that earlier removals have cut. */
+  #announceOwed(): void {
+    this.#isAnnouncing = true;
+    // Looking up a key may settle it, and owe more.
+    while (this.#owed.count > 0) for (const cut of this.#owed.take()) this.#announce(cut);
+    this.#isAnnouncing = false;
+  }
+
+  #announce({ key, entry, cuts, reset }: OwedCut): void {
+    const ref = this.#keyspace.locate(this.#owedRef, key, 0, key.length);
+    const room = cutsBytesMax(cuts) + (entry === null ? 0 : entry.name.length);
+    if (this.#isOpen && EFFECT_OVERHEAD + ref.length + room > this.roomLeft()) this.#close();
+    this.#effect(entry === null ? OP.cut : OP.cutField, ref, room);
+    if (entry !== null) this.#run(entry.name, 0, entry.name.length);
+    this.#cuts(cuts);
+    this.#done();
+    // Cut already, when it was owed; but the dot may be another by now.
+    if (reset.origin === this.origin && reset.seq === this.#seq) return;
+    if (entry === null) this.#mutator.cut(ref, cuts);
+    else this.#mutator.cutField(ref, entry.name, 0, entry.name.length, cuts);
+  }
+
   /** A key that comes into being starts clean of what conflicts left under its name (an orphaned time to live). */
   #beginKey(ref: KeyRef): void {
     if (ref.record !== 0 && ref.type === TYPE.none && this.#keyspace.cells.expiry(ref.record) !== -1) this.remove(ref);
+  }
+
+  #hasResidual(record: number): boolean {
+    let found = false;
+    this.#keyspace.containers.each(record, (type, container) => {
+      found ||= type.isResidual(container) || type.isStaged(container);
+    });
+    return found;
   }
 
   /** What takes the place of another type cannot leave the time to live alone, only say it again. */
@@ -306,27 +382,21 @@ export class Writer {
     return persists ? SET.persists : 0;
   }
 
-  #hasCounters(record: number): boolean {
-    const ks = this.#keyspace;
-    if (ks.cells.hasCounter(record)) return true;
-    let found = false;
-    ks.containers.eachField(ks.containers.hash(record), (field) => {
-      found ||= ks.attributes(field) !== 0 && ks.cells.hasCounter(field);
-    });
-    return found;
-  }
-
   /** The fields of the key's hash with counters to cut. Their names are copied into `names`; offsets count in all of them joined. */
-  #observedFieldCuts(record: number, names: Buffer[]): FieldCuts[] {
+  #observedFieldCuts(record: number, names: Buffer[]): readonly FieldCuts[] {
     const ks = this.#keyspace;
+    const { containers } = ks;
+    const { hashes } = containers;
+    const hash = containers.of(hashes, record);
+    if (hash === 0 || !hashes.isResidual(hash) || hashes.isStaged(hash)) return NO_FIELDS;
+    if (hashes.entryCount(hash) > ks.limits.smallContainerEntries) return NO_FIELDS;
     const fields: FieldCuts[] = [];
     let at = 0;
-    ks.containers.eachField(ks.containers.hash(record), (field) => {
-      if (ks.attributes(field) === 0) return;
-      const cuts = ks.cells.observedCuts(field);
+    containers.eachField(hash, (field) => {
+      const cuts = hashes.observedCuts(field);
       if (cuts.length === 0) return;
-      const length = ks.containers.nameLength(field);
-      const start = ks.containers.nameOffset(field);
+      const length = hashes.nameLength(field);
+      const start = hashes.nameStart(field);
       names.push(Buffer.from(ks.arena.bytes[field >>> SEGMENT_SHIFT]!.subarray(start, start + length)));
       fields.push({ start: at, length, cuts });
       at += length;
@@ -380,11 +450,21 @@ export class Writer {
     log.offset = at;
   }
 
+  /** Whether there is room for an effect of that size, in the batch and in memory. Throws before anything has changed. */
+  #admit(bytes: number): void {
+    if (this.#isAnnouncing) return;
+    const { arena, limits } = this.#keyspace;
+    if (bytes > this.roomLeft() - CONTEXT_RESERVE_BYTES) throw new BatchTooLargeError(bytes, limits.batchBytesMax);
+    if (!arena.reserve(2 * bytes + limits.applyReserveBytes, bytes)) throw new ArenaFullError(bytes);
+  }
+
   /** Opens the batch if need be and writes the effect's code and key; `room`: bytes of what follows. */
   #effect(op: number, ref: KeyRef, room: number): void {
+    const bytes = EFFECT_OVERHEAD + ref.length + room;
+    this.#admit(bytes);
     this.#open();
     const log = this.#log;
-    log.reserve(EFFECT_OVERHEAD + ref.length + room);
+    log.reserve(bytes);
     this.#bytes = log.bytes;
     this.#at = log.offset;
     if (this.#encodedKey === ref && this.#encodedSerial === ref.serial) {

@@ -2,6 +2,7 @@
 import { randomFillSync } from 'node:crypto';
 import { readFileSync } from 'node:fs';
 import { performance } from 'node:perf_hooks';
+import { collectGarbage } from './collect-garbage.ts';
 import type { Clock, Host, Random, Timer } from './host.ts';
 import { RealDisk } from './real-disk.ts';
 import { TcpNetwork } from './tcp-connection.ts';
@@ -63,4 +64,5 @@ export const createRealHost = (): Host => ({
   random: new RealRandom(),
   disk: new RealDisk(),
   network: new TcpNetwork(),
+  collectGarbage,
 });

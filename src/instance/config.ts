@@ -8,7 +8,8 @@
  *
  *   CRDT.STATUS                    -> bulk string, an `InstanceStatus` as JSON
  *   CRDT.PAUSE [FROM id]           -> +OK; stop pulling from all peers, or from one   (already paused: +OK)
- *   CRDT.RESUME [FROM id]          -> +OK
+ *   CRDT.RESUME [FROM id] [ACCEPT-CLOCK] -> +OK; ACCEPT-CLOCK: what a link brings is taken in although a clock is too far ahead, until it no longer is
+ *   CRDT.RESYNC [FROM id] [FULL]   -> +OK; connects anew and asks from what is applied by now, or for a full sync; -ERR with the reason where it cannot
  *   CRDT.CONFIGURE <json>          -> +OK; the whole new `InstanceConfig` (peers, password, limits; ids and port may not change)
  *   CRDT.SHUTDOWN                  -> connection closes after a clean stop: log flushed, clean marker written, exit code 0
  *
@@ -50,6 +51,8 @@ export interface InstanceConfig {
   readonly memoryBytesMax: number;
   /** 0: chosen by the instance. */
   readonly backlogBytesMax: number;
+  /** How far ahead of this instance's a clock may be whose operations are taken in, ms; absent: one minute. */
+  readonly clockAheadMaxMs?: number;
   /** 0 (none) to 6. */
   readonly compression: number;
   readonly peers: readonly PeerConfig[];
@@ -76,13 +79,24 @@ export interface LinkStatus {
   readonly offset: number;
   /** The peer's clock minus this instance's, by its heartbeats; null: not known. */
   readonly driftMs: number | null;
+  /** The full sync that is being received; null: none is. */
+  readonly fullSync?: {
+    /** Loaded so far. */
+    readonly keys: number;
+    readonly bytes: number;
+    readonly totalBytes: number;
+    /** 0 to 100. */
+    readonly percent: number;
+  } | null;
+  /** Since the start, or CONFIG RESETSTAT: full syncs received, partial ones granted, partial ones asked for that became full. */
+  readonly syncs?: { readonly full: number; readonly partialOk: number; readonly partialErr: number };
 }
 
 export interface InstanceStatus {
   readonly guid: string;
   readonly instanceId: number;
   readonly pid: number;
-  /** `loading` while the log is read; commands answer -LOADING. */
+  /** `loading` while the data is read: commands that Redis refuses then are answered -LOADING. */
   readonly state: 'loading' | 'ready';
   readonly replicationId: string;
   readonly offset: number;
@@ -90,4 +104,17 @@ export interface InstanceStatus {
   readonly usedMemoryBytes: number;
   readonly uptimeSeconds: number;
   readonly links: readonly LinkStatus[];
+  /** While `state` is loading. */
+  readonly loading?: LoadProgress | undefined;
+}
+
+/** How far an instance is that is loading its data. */
+export interface LoadProgress {
+  readonly phase: 'snapshot' | 'log';
+  readonly loadedBytes: number;
+  /** Of the files to be read. It may grow while they are. */
+  readonly totalBytes: number;
+  readonly keys: number;
+  /** Wall clock. */
+  readonly startedAtMs: number;
 }

@@ -3,24 +3,29 @@
  *
  *   open: recover -> new generation unless the log proves that nothing published is lost -> log -> replication
  *   run:  commands write into `database` and call `wake`; peers' batches arrive through replication; both end in the one log
- *   stop: links closed -> log flushed, clean marker
+ *   stop: links closed -> last snapshot where snapshots are all there is -> log flushed, clean marker
  *
  * The real process (main.ts) puts the RESP endpoint on top; the simulation runs exactly this on a simulated host.
  *
  * Invariant: nothing is published under a generation that is not on disk; a merge's MERGE frame is in the log before anything that came after it.
  */
-import { FRAME, readU32 } from '../crdt/frame.ts';
 import { Database } from '../database/database.ts';
-import { Maintenance, EXPIRY_SAMPLE_KEYS } from '../database/maintenance.ts';
+import type { DatabaseLimits } from '../database/limits.ts';
 import type { Host, Timer } from '../host/host.ts';
 import { Replication } from '../replication/replication.ts';
-import type { ReplicationLimits } from '../replication/limits.ts';
+import { REPLICATION_LIMITS, type ReplicationLimits } from '../replication/limits.ts';
 import { EMPTY_LOG, Log, type LogPersistence } from '../storage/log.ts';
 import { NO_PROMISE, type ManifestStore } from '../storage/manifest.ts';
-import { openManifest, recover, type DirectoryOptions, type Recovery, type SnapshotSink } from '../storage/recovery.ts';
+import { openManifest, type DirectoryOptions } from '../storage/data-directory.ts';
+import type { StorageLimits } from '../storage/limits.ts';
+import type { Recovery } from '../storage/recovery.ts';
+import { SnapshotSource } from '../storage/snapshot-source.ts';
+import { SnapshotAbandoned } from '../storage/snapshot-file.ts';
 import { Snapshotter } from '../storage/snapshotter.ts';
-import type { InstanceConfig, InstanceStatus, LinkStatus } from './config.ts';
+import type { InstanceConfig, InstanceStatus, LinkStatus, LoadProgress } from './config.ts';
+import { Housekeeping } from './housekeeping.ts';
 import * as limits from './limits.ts';
+import { loadDatabase, percent } from './load-database.ts';
 import type { Logger } from './logger.ts';
 import { createSpools } from './spools.ts';
 import { TypeConflictLog } from './type-conflict-log.ts';
@@ -39,13 +44,20 @@ export interface EngineOptions {
   readonly onFatal: (reason: string) => void;
   /** A client of another instance published. */
   readonly onPeerMessage?: (message: PeerMessage) => void;
-  /** Writes may go on after a full sync was merged. */
-  readonly onWritesReleased?: () => void;
-  readonly replicationLimits?: ReplicationLimits;
+  /** Clients' writes are to be refused with this error; null: they may be taken again. */
+  readonly onWritable?: (refusal: string | null) => void;
+  /** What differs from the defaults. */
+  readonly replicationLimits?: Partial<ReplicationLimits>;
   /** Smaller ones suit the simulation, bytes. */
   readonly arenaSegmentBytes?: number;
   readonly logChunkBytes?: number;
   readonly logSegmentBytes?: number;
+  readonly storageLimits?: Partial<StorageLimits>;
+  readonly databaseLimits?: Partial<DatabaseLimits>;
+  /** While the data is loaded, in every turn. */
+  readonly onProgress?: (progress: LoadProgress) => void;
+  /** Looked at in every turn of the loading: once true, `open` rejects with LoadingStopped. */
+  readonly isStopping?: () => boolean;
 }
 
 export class Engine {
@@ -57,14 +69,17 @@ export class Engine {
   readonly #manifest: ManifestStore;
   /** null: nothing is persisted. */
   readonly #recovery: Recovery | null;
-  readonly #snapshotter: Snapshotter | null;
-  readonly #maintenance: Maintenance;
+  readonly #snapshotter: Snapshotter;
+  /** Snapshots for peers. */
+  readonly snapshots: SnapshotSource;
+  readonly #housekeeping: Housekeeping;
   readonly #typeConflictLog: TypeConflictLog;
   readonly #startedAtMs: number;
   /** When each peer's link was last seen streaming, by monotonic clock. */
   readonly #streamedAtMs = new Map<number, number>();
   #config: InstanceConfig;
   #timers: Timer[] = [];
+  /** The next slice of removing what has expired, while more is due. */
   #snapshotDue = false;
   #stopped = false;
 
@@ -78,9 +93,10 @@ export class Engine {
       memoryBytesMax: config.memoryBytesMax,
       ...(options.arenaSegmentBytes === undefined ? {} : { segmentBytes: options.arenaSegmentBytes }),
       ...(options.logChunkBytes === undefined ? {} : { logChunkBytes: options.logChunkBytes }),
+      ...(options.databaseLimits === undefined ? {} : { limits: options.databaseLimits }),
     });
     database.setTime(host.clock.nowMs());
-    const recovery = config.persistence.kind === 'disabled' ? null : await recoverInto(database, options);
+    const recovery = config.persistence.kind === 'disabled' ? null : await load(database, options);
     const manifest = recovery?.manifest ?? (await openManifest(directoryOf(options)));
     const log = await Log.open(
       {
@@ -94,8 +110,9 @@ export class Engine {
         persistence: logPersistence(config),
         manifest,
         backlogBytesMax: config.backlogBytesMax,
-        ...(options.logSegmentBytes === undefined ? {} : { segmentBytes: options.logSegmentBytes }),
+        limits: storageLimitsOf(options),
         onFatal: (error) => options.onFatal(`the log cannot be written: ${error.message}`),
+        onRoom: (error) => noteRoom(options, error),
         onSlowSync: (ms) => options.log('info', `fsync is slow: ${Math.round(ms)} ms, replies may wait for it`),
       },
       recovery?.log ?? EMPTY_LOG,
@@ -121,10 +138,10 @@ export class Engine {
     this.database = database;
     this.log = log;
     database.writer.hasPeers = config.peers.length > 0;
-    this.#maintenance = new Maintenance(database);
     this.#startedAtMs = host.clock.monotonicMs();
     this.#typeConflictLog = this.#watchTypes();
-    this.#snapshotter = recovery === null ? null : this.#createSnapshotter();
+    this.#snapshotter = this.#createSnapshotter();
+    this.snapshots = this.#createSnapshotSource();
     this.replication = new Replication({
       guid: config.guid,
       secret: () => this.#config.replicationSecret,
@@ -133,32 +150,34 @@ export class Engine {
       network: host.network,
       database,
       log,
-      spool: createSpools({ disk: host.disk, directory: config.dataDirectory, log, inMemory: recovery === null }),
-      events: {
-        onOwnLoss: () => this.#loseGeneration(),
-        // The spool stays until a snapshot of our own makes it superfluous.
-        onMerged: () => {
-          this.#snapshotDue = true;
-        },
-        onPublish: (message) => options.onPeerMessage?.(message),
-        onFatal: options.onFatal,
-        onLog: options.log,
-      },
+      snapshots: this.snapshots,
+      spool: createSpools({
+        disk: host.disk,
+        directory: config.dataDirectory,
+        log,
+        inMemory: recovery === null,
+        limits: storageLimitsOf(options),
+      }),
+      events: this.#replicationEvents(),
       ...(options.replicationLimits === undefined ? {} : { limits: options.replicationLimits }),
     });
+    this.#housekeeping = new Housekeeping({
+      clock: host.clock,
+      database,
+      log,
+      mayExpireFor: (instance) => this.#mayExpireFor(instance),
+      stability: () => this.replication.stability(),
+    });
+    this.#applyClockBound();
     log.onPublishable = () => this.replication.notePublishable();
-    // Not at once: the merge's frame must be in the log before the first write that follows it.
-    database.onWritesReleased = () => host.clock.soon(() => options.onWritesReleased?.());
   }
 
   /** Starts replication and housekeeping. */
   start(): void {
     const { clock } = this.#host;
     this.replication.start(this.#config.peers);
-    this.#timers = [
-      clock.every(limits.EXPIRY_PERIOD_MS, () => this.#expire()),
-      clock.every(limits.HOUSEKEEPING_PERIOD_MS, () => this.#keepHouse()),
-    ];
+    this.#housekeeping.start();
+    this.#timers = [clock.every(limits.HOUSEKEEPING_PERIOD_MS, () => this.#keepHouse())];
   }
 
   get config(): InstanceConfig {
@@ -180,6 +199,7 @@ export class Engine {
     this.#config = config;
     this.database.memoryBytesMax = config.memoryBytesMax;
     this.database.writer.hasPeers ||= config.peers.length > 0;
+    this.#applyClockBound();
     this.replication.configure(config.peers);
   }
 
@@ -190,6 +210,16 @@ export class Engine {
 
   resume(from?: number): void {
     this.#setPaused(false, from);
+  }
+
+  /** Takes in what a link brings although its clock is ahead. null: done; else why not. */
+  acceptClock(from?: number): string | null {
+    return this.replication.acceptClock(from);
+  }
+
+  /** The operator's resync of one link or all. null: ordered; else why it cannot be. */
+  resync(order: { readonly from?: number | undefined; readonly full: boolean }): string | null {
+    return this.replication.resync(order);
   }
 
   links(): LinkStatus[] {
@@ -211,25 +241,73 @@ export class Engine {
     };
   }
 
-  /** Takes a snapshot now; resolves when it counts. Nothing happens where nothing is persisted. */
+  /** Takes a snapshot now; resolves when it counts. Nothing happens where nothing is persisted, or where none can be begun now. */
   async snapshot(): Promise<void> {
-    if (this.#snapshotter === null || this.database.writesHeld) return;
-    if (!this.#snapshotter.running && this.database.isSnapshotting) return;
+    if (this.#recovery === null || this.#stopped) return;
+    if (!this.#snapshotter.running && !this.database.maySnapshot) return;
     this.#snapshotDue = false;
-    await this.#snapshotter.run();
+    // One that is given up when the instance stops is followed by the last one.
+    await this.#snapshotter.run().catch((error: unknown) => {
+      if (!(error instanceof SnapshotAbandoned)) throw error;
+    });
   }
 
-  /** Ends cleanly: the next start goes on with the same generation. */
+  /**
+   * Ends cleanly: every write that was acknowledged is on disk then, and under `aof` the next start goes on with the same generation. It takes as
+   * long as there is something to write, and says so.
+   */
   async stop(): Promise<void> {
     if (this.#stopped) return;
     this.#stopped = true;
     for (const timer of this.#timers) timer.cancel();
+    this.#housekeeping.stop();
+    this.snapshots.close();
     this.replication.stop();
     this.database.commit();
-    if (this.#snapshotter !== null && this.#config.persistence.kind === 'snapshot' && !this.database.writesHeld) {
-      await this.#snapshotter.run();
+    const lines = this.#host.clock.every(limits.STOPPING_LINE_MS, () => this.#sayHowFar());
+    try {
+      await this.#settleAll();
+      await this.#snapshotter.finish(() => {});
+      await this.log.close();
+    } finally {
+      lines.cancel();
     }
-    await this.log.close();
+  }
+
+  /** A snapshot is of a settled state. */
+  async #settleAll(): Promise<void> {
+    const { clock } = this.#host;
+    while (!this.database.isSettled) {
+      const untilMs = clock.monotonicMs() + limits.SETTLE_SLICE_MS;
+      while (!this.database.isSettled && clock.monotonicMs() < untilMs) this.database.settleStep(limits.SETTLE_STEP);
+      this.log.wake();
+      await new Promise<void>((resolve) => clock.soon(resolve));
+    }
+  }
+
+  #sayHowFar(): void {
+    const { progress } = this.#snapshotter;
+    const what =
+      progress === null
+        ? `log, ${this.log.unwrittenBytes} bytes to write`
+        : `snapshot, ${progress.writtenBytes} bytes written, about ${percent(progress.writtenBytes, progress.estimatedBytes)}`;
+    this.#options.log('info', `stopping: ${what}`);
+  }
+
+  #replicationEvents() {
+    const { onPeerMessage, onFatal, log } = this.#options;
+    return {
+      onOwnLoss: () => this.#renewGeneration(this.database.self.generation),
+      onNewerGeneration: (generation: number) => this.#renewGeneration(generation),
+      // The spool stays until a snapshot of our own makes it superfluous.
+      onMerged: () => {
+        this.#snapshotDue = true;
+        this.#housekeeping.settleSoon();
+      },
+      onPublish: (message: PeerMessage) => onPeerMessage?.(message),
+      onFatal,
+      onLog: log,
+    };
   }
 
   // ---------------------------------------------------------------- generations
@@ -258,11 +336,21 @@ export class Engine {
     this.#startGeneration(next);
   }
 
-  /** A peer has more of our current generation than we do: we were restored from an old copy. */
-  #loseGeneration(): void {
-    const next = this.#nextGeneration(this.database.self.generation);
+  /**
+   * An older state of this instance was put back, and a peer tells: it has more of the present generation than is here, or knows a later one, `known`.
+   * The next generation is later than all of these. What is lost of theirs comes back from the peers, like that of any retired generation; and nothing
+   * of the new one is published before the manifest knows it, since there may be no log file that would.
+   */
+  #renewGeneration(known: number): void {
+    const before = this.database.self.generation;
+    const next = this.#nextGeneration(known);
+    const release = this.log.holdPublishing();
     this.#startGeneration(next);
-    this.#manifest.update({ generation: next }).catch((error: unknown) => {
+    this.#options.log(
+      'info',
+      `new generation ${next} after ${before}: peers know more, of generation ${known}; older files were put back`,
+    );
+    this.#manifest.update({ generation: next }).then(release, (error: unknown) => {
       this.#options.onFatal(`the manifest cannot be written: ${String(error)}`);
     });
   }
@@ -289,6 +377,10 @@ export class Engine {
   }
 
   // ---------------------------------------------------------------- housekeeping
+
+  #applyClockBound(): void {
+    this.replication.setClockAheadMax(this.#config.clockAheadMaxMs ?? REPLICATION_LIMITS.clockAheadMaxMs);
+  }
 
   #setPaused(paused: boolean, from: number | undefined): void {
     const peers = this.#config.peers.map((peer) =>
@@ -318,33 +410,29 @@ export class Engine {
       directory: config.dataDirectory,
       log: this.log,
       manifest: this.#manifest,
-      policy: persistence.kind === 'snapshot' ? persistence : { kind: 'aof' },
+      policy: persistence.kind === 'aof' ? { kind: 'aof' } : persistence,
+      recovered: this.#recovery?.snapshot ?? null,
       vector: () => this.database.vector,
+      maySnapshot: () => this.database.maySnapshot,
       beginSnapshot: () => this.database.beginSnapshot(),
+      limits: storageLimitsOf(this.#options),
     });
   }
 
-  #expire(): void {
-    const { database } = this;
-    if (database.writesHeld || database.writer.isOpen) return;
-    const { clock } = this.#host;
-    this.enterTurn();
-    const { keyspace } = database;
-    keyspace.keyMaps.continueResize(keyspace.keys, limits.RESIZE_BUCKETS);
-    const until = clock.monotonicMs() + limits.EXPIRY_BUDGET_MS;
-    const mayExpireFor = (instance: number): boolean => this.#mayExpireFor(instance);
-    let removed: number;
-    let steps = 0;
-    do {
-      removed = this.#maintenance.expireStep(mayExpireFor);
-      steps++;
-    } while (
-      removed * 4 > EXPIRY_SAMPLE_KEYS &&
-      (steps % limits.EXPIRY_STEPS_PER_LOOK !== 0 || clock.monotonicMs() < until)
-    );
-    if (database.log.end !== this.log.writtenPosition) this.log.wake();
+  #createSnapshotSource(): SnapshotSource {
+    const { host, config } = this.#options;
+    return new SnapshotSource({
+      disk: host.disk,
+      clock: host.clock,
+      directory: config.dataDirectory,
+      log: this.log,
+      snapshotter: this.#snapshotter,
+      maySnapshot: () => this.database.maySnapshot,
+      limits: storageLimitsOf(this.#options),
+    });
   }
 
+  /** Removes what has expired: every period, and from then on in slices, one per turn, until nothing more is due. */
   /** The owner itself, or the smallest connected instance once the owner has been gone for long. */
   #mayExpireFor(owner: number): boolean {
     const self = this.#config.instanceId;
@@ -362,13 +450,21 @@ export class Engine {
     const now = this.#host.clock.monotonicMs();
     for (const link of this.links()) if (link.state === 'streaming') this.#streamedAtMs.set(link.from, now);
     this.enterTurn();
-    this.#maintenance.collectStep(this.replication.stableVector(), limits.COLLECT_KEYS);
+    if (this.database.keyspace.arena.droppedBytes >= limits.DROPPED_BYTES_MAX) this.#host.collectGarbage();
     this.#typeConflictLog.endPeriod();
-    const snapshotter = this.#snapshotter;
-    if (snapshotter === null || this.database.writesHeld || this.database.isSnapshotting) return;
-    if (!this.#snapshotDue && !snapshotter.wanted()) return;
+    if (!this.database.maySnapshot || (!this.#snapshotDue && !this.#snapshotter.wanted())) return;
     this.snapshot().catch((error: unknown) => this.#options.log('error', `snapshot failed: ${String(error)}`));
   }
+}
+
+function noteRoom({ log, onWritable }: EngineOptions, error: Error | null): void {
+  if (error === null) log('info', 'there is room for the log again: writes are taken');
+  else log('error', `no room for the log: ${error.message}; writes are refused until there is`);
+  onWritable?.(
+    error === null
+      ? null
+      : 'MISCONF no room on the disk for the log: writes are refused until there is. Free some space; nothing else is needed',
+  );
 }
 
 function logPersistence(config: InstanceConfig): LogPersistence {
@@ -383,27 +479,18 @@ const directoryOf = ({ host, config }: EngineOptions): DirectoryOptions => ({
   instanceId: config.instanceId,
 });
 
-async function recoverInto(database: Database, options: EngineOptions): Promise<Recovery> {
-  const merge = (): SnapshotSink => {
-    const merger = database.beginMerge();
-    return {
-      feed: (bytes) => merger.feed(bytes),
-      finish: () => {
-        while (!merger.step(Infinity));
-      },
-    };
-  };
-  return recover({
+const storageLimitsOf = (options: EngineOptions): Partial<StorageLimits> => ({
+  ...options.storageLimits,
+  ...(options.logSegmentBytes === undefined ? {} : { segmentBytes: options.logSegmentBytes }),
+});
+
+const load = (database: Database, options: EngineOptions): Promise<Recovery> =>
+  loadDatabase(database, {
     ...directoryOf(options),
     bootId: options.host.bootId,
-    origins: database.origins,
-    target: {
-      onSnapshot: merge,
-      onMerge: merge,
-      onFrame: (bytes, start, end) => {
-        if (bytes[start + 4] === FRAME.generation) database.resumeGeneration(readU32(bytes, start + 5));
-        else database.replayBatch(bytes, start, end);
-      },
-    },
+    clock: options.host.clock,
+    limits: storageLimitsOf(options),
+    log: options.log,
+    onProgress: options.onProgress,
+    ...(options.isStopping === undefined ? {} : { isStopping: options.isStopping }),
   });
-}

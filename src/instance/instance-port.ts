@@ -1,6 +1,7 @@
 /** What the Redis endpoint asks of the instance, answered by the engine: the log, acknowledgements, control, INFO. */
 import { describeVersionVector } from '../crdt/version-vector.ts';
 import type { ControlPort } from '../redis-commands/session.ts';
+import type { FeedStatus } from '../replication/feeds.ts';
 import { replicationIdOf } from '../replication/origins.ts';
 import type { Credentials, InstancePort } from '../server/ports.ts';
 import type { InstanceConfig, LinkStatus } from './config.ts';
@@ -38,13 +39,14 @@ export function createInstancePort(
     log: options.log,
     resetStats: () => {
       database.keyspace.typeConflicts.arisen = 0;
+      replication.resetCounters();
     },
     info: () => ({
       persistence: {
         rdb_bgsave_in_progress: database.isSnapshotting ? 1 : 0,
         aof_enabled: config.persistence.kind === 'aof' ? 1 : 0,
         aof_rewrite_in_progress: 0,
-        aof_last_write_status: 'ok',
+        aof_last_write_status: log.noRoom === null ? 'ok' : 'err',
         aof_current_size: log.endPosition,
         aof_pending_bytes: log.unwrittenBytes,
       },
@@ -61,16 +63,33 @@ export function createInstancePort(
         version_vector: JSON.stringify(describeVersionVector(database.vector, database.origins)),
         type_conflicts: database.keyspace.typeConflicts.arisen,
         type_conflict_keys: database.keyspace.typeConflicts.keyCount,
+        crdt_sync_full: replication.counters.full,
+        crdt_sync_partial_ok: replication.counters.partialOk,
+        crdt_sync_partial_err: replication.counters.partialErr,
+        crdt_publish_dropped: replication.counters.publishDropped,
         ...Object.fromEntries(engine.links().map((link) => [`peer_${link.from}`, describePeer(link)])),
+        ...Object.fromEntries(replication.feeds().map((feed) => [`feed_${feed.peer}`, describeFeed(feed)])),
       },
     }),
   };
 }
 
-function describePeer({ state, lagOperations, lagMs, endpoint, driftMs }: LinkStatus): string {
+function describePeer(link: LinkStatus): string {
+  const { state, lagOperations, lagMs, endpoint, driftMs, fullSync } = link;
   const drift = driftMs === null ? '' : `,clock_drift_ms=${driftMs}`;
-  return `state=${state},lag_operations=${lagOperations},lag_ms=${lagMs ?? -1},endpoint=${endpoint}${drift}`;
+  const keys = fullSync ? `,full_sync_keys=${fullSync.keys}${describeProgress(fullSync)}` : '';
+  return `state=${state},lag_operations=${lagOperations},lag_ms=${lagMs ?? -1},endpoint=${endpoint}${drift}${keys}`;
 }
+
+const describeFeed = ({ stage, position, publishDropped, fullSync }: FeedStatus): string =>
+  `state=${stage},position=${position},publish_dropped=${publishDropped}${fullSync ? describeProgress(fullSync) : ''}`;
+
+const describeProgress = (sync: {
+  readonly bytes: number;
+  readonly totalBytes: number;
+  readonly percent: number;
+}): string =>
+  `,full_sync_bytes=${sync.bytes},full_sync_total_bytes=${sync.totalBytes},full_sync_percent=${sync.percent}`;
 
 function createControl(
   engine: Engine,
@@ -81,6 +100,8 @@ function createControl(
     status: () => JSON.stringify(engine.status(options.pid, more.replicationId())),
     pause: (from) => engine.pause(from),
     resume: (from) => engine.resume(from),
+    acceptClock: (from) => engine.acceptClock(from),
+    resync: (order) => engine.resync(order),
     configure: (json) => {
       const changed = readConfig(json);
       if (typeof changed === 'string') return changed;

@@ -1,18 +1,20 @@
 /**
  * A whole instance: the engine with its Redis endpoint and the control channel.
  *
- *   port bound (it is the lock on the data directory) -> engine opened; clients hear -LOADING -> clients served, replication started
+ *   port bound (it is the lock on the data directory) -> engine opened; clients connect and hear -LOADING -> clients served, replication started
  *
- * Invariant: no command runs before recovery is complete, and none after `stop` began.
+ * Invariant: no command touches the data before recovery is complete, and none after `stop` began.
  */
 import type { Host } from '../host/host.ts';
-import { listenTcp, type ServerSocket, type TcpListener } from '../host/tcp-listener.ts';
+import { listenTcp, type TcpListener } from '../host/tcp-listener.ts';
 import { RequestParser } from '../resp/parser.ts';
 import { CLIENTS_MAX } from '../server/limits.ts';
 import { RedisServer } from '../server/redis-server.ts';
+import type { FixedSettings } from '../server/settings.ts';
 import type { InstanceConfig } from './config.ts';
 import { Engine } from './engine.ts';
 import { createInstancePort } from './instance-port.ts';
+import { LoadingPort } from './loading-port.ts';
 import type { Logger } from './logger.ts';
 
 export interface InstanceOptions {
@@ -24,9 +26,9 @@ export interface InstanceOptions {
   readonly onFatal: (reason: string) => void;
   /** The control channel asked for the end. */
   readonly onShutdown: () => void;
+  /** Looked at while the data is loaded: once true, `start` rejects with LoadingStopped. */
+  readonly isStopping?: () => boolean;
 }
-
-const LOADING = Buffer.from('-LOADING Redis is loading the dataset in memory\r\n');
 
 export class Instance {
   readonly engine: Engine;
@@ -38,15 +40,21 @@ export class Instance {
   static async start(options: InstanceOptions): Promise<Instance> {
     const { host, config, log, onFatal } = options;
     const parser = new RequestParser();
-    let server: RedisServer | null = null;
+    const loading = new LoadingPort(options);
+    const server = new RedisServer({
+      database: loading.database,
+      clock: host.clock,
+      parser,
+      instance: loading,
+      isLoading: true,
+      credentials: config,
+      settings: describeSettings(config),
+    });
     const listener = await listenTcp({
       host: config.host,
       port: config.port,
       readBuffer: parser.readArea,
-      onConnection: (socket) => {
-        if (server === null) refuse(socket);
-        else server.accept(socket);
-      },
+      onConnection: (socket) => server.accept(socket),
     });
     try {
       const engine = await Engine.open({
@@ -54,22 +62,19 @@ export class Instance {
         config,
         log,
         onFatal,
-        onPeerMessage: ({ channel, message, sharded }) => server?.pubsub.deliver(channel, message, sharded),
-        onWritesReleased: () => server?.resumeHeld(),
+        ...(options.isStopping === undefined ? {} : { isStopping: options.isStopping }),
+        onPeerMessage: ({ channel, message, sharded }) => server.pubsub.deliver(channel, message, sharded),
+        onProgress: (progress) => loading.note(progress),
+        onWritable: (refusal) => server.refuseWrites(refusal),
       });
-      server = new RedisServer({
-        database: engine.database,
-        clock: host.clock,
-        parser,
-        instance: createInstancePort(engine, options, (changed) => server?.setCredentials(changed)),
-        credentials: config,
-        settings: describeSettings(engine, config),
-      });
+      const port = createInstancePort(engine, options, (changed) => server.setCredentials(changed));
+      server.serve(engine.database, port);
       engine.start();
       log('info', `instance ready: ${config.name} (${config.instanceId}) on ${config.host}:${config.port}`);
       return new Instance(engine, server, listener);
     } catch (error) {
       await listener.close();
+      server.killAll();
       throw error;
     }
   }
@@ -96,18 +101,7 @@ export class Instance {
   }
 }
 
-/** Until the log is read. */
-function refuse(socket: ServerSocket): void {
-  socket.onData = () => {
-    socket.write(LOADING);
-    socket.end();
-  };
-}
-
-function describeSettings(
-  engine: Engine,
-  config: InstanceConfig,
-): ConstructorParameters<typeof RedisServer>[0]['settings'] {
+function describeSettings(config: InstanceConfig): FixedSettings {
   const { persistence } = config;
   const logged = persistence.kind === 'aof';
   return {
@@ -117,7 +111,6 @@ function describeSettings(
     appendonly: logged ? 'yes' : 'no',
     appendfsync: !logged ? 'no' : persistence.fsync === 'always' ? 'always' : 'everysec',
     save: persistence.kind === 'snapshot' ? `${persistence.afterSeconds} ${persistence.afterWrites}` : '',
-    maxmemory: () => engine.database.memoryBytesMax,
     maxclients: CLIENTS_MAX,
   };
 }

@@ -1,24 +1,30 @@
 /** Periods and budgets of an instance's own housekeeping. */
 
-/** How often expired keys are looked for, ms. */
+/** How often what has expired is removed, ms. */
 export const EXPIRY_PERIOD_MS = 100;
-/** Time an expiry cycle may take, ms. */
-export const EXPIRY_BUDGET_MS = 2;
-/** Expiry steps between looks at the clock. */
-export const EXPIRY_STEPS_PER_LOOK = 8;
+/** Time that a slice of it may take before others get their turn, ms. */
+export const EXPIRY_SLICE_MS = 2;
+/** Pause before the next slice while there is more to do, ms. One slice per turn of the loop, that is: so removing keeps its share beside any load. */
+export const EXPIRY_PAUSE_MS = 1;
 /** An instance whose link has been down that long no longer owns its expiries, ms. */
 export const EXPIRY_TAKEOVER_MS = 10_000;
 /** How often stable leftovers are collected and snapshots are considered, ms. */
 export const HOUSEKEEPING_PERIOD_MS = 1000;
-/** Keys looked at per collection step. */
-export const COLLECT_KEYS = 5000;
-/** Buckets moved per expiry period while a table resizes and nobody writes. */
-export const RESIZE_BUCKETS = 2000;
+/** Records looked at per step of the collection of leftovers; its slices and rests, ms. */
+export const COLLECT_STEP = 128;
+export const COLLECT_SLICE_MS = 1;
+export const COLLECT_PAUSE_MS = 2;
+/** Entries per step of what is settled late (FLUSHALL, large removals, full syncs), and the time that a turn gives to it, ms. */
+export const SETTLE_STEP = 128;
+export const SETTLE_SLICE_MS = 2;
 /** Type conflicts that have a line of their own in the log, per period. */
 export const TYPE_CONFLICT_LINES = 10;
 export const TYPE_CONFLICT_PERIOD_MS = 60_000;
 /** Of a key's name, in such a line. */
 export const TYPE_CONFLICT_KEY_BYTES = 100;
+
+/** What the empty database that stands in while the data is loaded takes at once, bytes. */
+export const STAND_IN_SEGMENT_BYTES = 1024 * 1024;
 
 /** Longest time that a process rehearses before it opens its port, ms; and how much it does in that time at most. */
 export const WARM_UP_MS = 400;
@@ -30,3 +36,10 @@ export const WARM_UP_PIPELINE = 16;
 /** Bytes of a snapshot that are read per turn. */
 export const WARM_UP_SLICE_BYTES = 16 * 1024;
 export const WARM_UP_SEGMENT_BYTES = 32 * 1024 * 1024;
+
+/** How often an instance that is loading, or writing its last snapshot, says how far it is, ms. */
+export const LOADING_LINE_MS = 5_000;
+export const STOPPING_LINE_MS = 5_000;
+
+/** Memory given up by the arena that may wait for V8's next collection, bytes; more is collected within a housekeeping period. */
+export const DROPPED_BYTES_MAX = 64 * 1024 * 1024;

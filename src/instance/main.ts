@@ -6,6 +6,7 @@
 import { readFileSync } from 'node:fs';
 import { CrdbError } from '../errors.ts';
 import { createRealHost } from '../host/real-host.ts';
+import { LoadingStopped } from '../storage/loading-pace.ts';
 import { readConfig } from './instance-port.ts';
 import { Instance } from './instance.ts';
 import { createLogger } from './logger.ts';
@@ -32,8 +33,11 @@ async function main(path: string | undefined): Promise<void> {
     minimum: 'info',
   });
   let instance: Instance | null = null;
+  let isStopping = false;
   const stop = (): void => {
-    if (instance === null) end(EXIT.stopped);
+    isStopping = true;
+    // Loading ends in its next turn; what follows it is over soon, and is undone by a stop like any other.
+    if (instance === null) return;
     log('info', 'instance stopping');
     instance.stop().then(
       () => end(EXIT.stopped),
@@ -54,12 +58,18 @@ async function main(path: string | undefined): Promise<void> {
       pid: process.pid,
       log,
       onShutdown: stop,
+      isStopping: () => isStopping,
       onFatal: (reason) => {
         log('error', `fatal: ${reason}`);
         end(EXIT.failed, reason);
       },
     });
+    if (isStopping) stop();
   } catch (error) {
+    if (error instanceof LoadingStopped) {
+      log('info', `instance stopped: ${error.message}`);
+      end(EXIT.stopped);
+    }
     const { code, message } = error as NodeJS.ErrnoException;
     // One line, so that whoever shows the last line shows the next step as well.
     const reason = error instanceof CrdbError ? `${message} ${error.hint}` : message;

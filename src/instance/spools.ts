@@ -1,7 +1,8 @@
-/** Where received full syncs are held: a file each, or memory where there is no data directory. */
+/** Where received full syncs are kept for recovery: a file each; nowhere where nothing is persisted. */
 import type { Disk } from '../host/host.ts';
-import type { SpoolPort } from '../replication/ports.ts';
-import { FileSpool, MemorySpool } from '../storage/spool.ts';
+import type { SpoolFile, SpoolPort } from '../replication/ports.ts';
+import { FileSpool } from '../storage/spool.ts';
+import type { StorageLimits } from '../storage/limits.ts';
 import type { Log } from '../storage/log.ts';
 
 export function createSpools(options: {
@@ -9,10 +10,21 @@ export function createSpools(options: {
   readonly directory: string;
   readonly log: Log;
   readonly inMemory: boolean;
+  readonly limits?: Partial<StorageLimits>;
 }): SpoolPort {
   const { disk, directory, log } = options;
   return {
     create: (from) =>
-      options.inMemory ? new MemorySpool() : new FileSpool({ disk, directory, position: log.endPosition, from }),
+      options.inMemory
+        ? noSpool()
+        : new FileSpool({ disk, directory, position: log.endPosition, from, limits: options.limits ?? {} }),
   };
 }
+
+const noSpool = (): SpoolFile => ({
+  file: '',
+  append: () => true,
+  finish: () => Promise.resolve(),
+  discard: () => Promise.resolve(),
+  onDrain: () => undefined,
+});

@@ -16,7 +16,7 @@ import { RequestParser } from '../resp/parser.ts';
 import { CLIENTS_MAX } from '../server/limits.ts';
 import type { InstancePort } from '../server/ports.ts';
 import { RedisServer } from '../server/redis-server.ts';
-import { framesOf } from '../storage/segment-scan.ts';
+import { framesOf } from '../storage/log-frames.ts';
 import * as limits from './limits.ts';
 
 /** Takes `WARM_UP_MS`, or less on a machine that is through before. Returns what the rehearsal has left, for whoever wants to look at it. */
@@ -35,7 +35,8 @@ export function warmUp(clock: Clock): {
   for (let turn = 0; turn < limits.WARM_UP_TURNS && clock.monotonicMs() < until; turn++) {
     endpoint.serve(turn);
     followed = follow(peer, database, followed);
-    if (turn % 16 === 8) snapshot ??= database.beginSnapshot();
+    if (turn % 16 === 8 && database.maySnapshot) snapshot ??= database.beginSnapshot();
+    database.settleStep(limits.SETTLE_STEP);
     if (snapshot?.next(limits.WARM_UP_SLICE_BYTES) === null) {
       snapshot = null;
       snapshots++;
@@ -51,7 +52,8 @@ function rehearsalDatabase(instance: number): Database {
 }
 
 /** Applies what the other has committed since; returns where its log ends. */
-function follow(peer: Database, { log }: Database, from: number): number {
+function follow(peer: Database, { log, nowMs }: Database, from: number): number {
+  peer.setTime(nowMs);
   while (from < log.end) {
     const bytes = log.view(from, log.end - from)!;
     for (const { start, end } of framesOf(bytes, 0, bytes.length)) peer.applyBatch(bytes, start, end);
@@ -82,7 +84,6 @@ class RehearsalEndpoint {
         appendonly: 'no',
         appendfsync: 'no',
         save: '',
-        maxmemory: () => 0,
         maxclients: CLIENTS_MAX,
       },
     });
@@ -162,7 +163,15 @@ const standIn = (database: Database, clock: Clock): InstancePort => ({
   isDurable: () => true,
   whenDurable: (_position, fn) => fn(),
   acks: { acked: () => 0, whenAcked: () => nothing, isDurable: () => true, whenDurable: (fn) => fn() },
-  control: { status: () => '', pause: nothing, resume: nothing, configure: () => null, shutdown: nothing },
+  control: {
+    status: () => '',
+    pause: nothing,
+    resume: nothing,
+    acceptClock: () => null,
+    resync: () => null,
+    configure: () => null,
+    shutdown: nothing,
+  },
   publishToPeers: nothing,
   acceptFeed: nothing,
   info: () => ({}),

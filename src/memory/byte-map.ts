@@ -1,42 +1,67 @@
 /**
  * A chained hash table of arena records, keyed by bytes: the one structure behind the keyspace, hash fields and set members.
  *
- * As in Redis's dict (https://github.com/redis/redis/blob/7.0/src/dict.c) it has two tables while it grows or shrinks and moves a bucket per
+ * As in Redis's dict (https://github.com/redis/redis/blob/7.0/src/dict.c) it has two tables while it grows or shrinks and moves a few buckets per
  * operation, so no single operation pays for a resize; and it is iterated with a cursor that counts in reversed bits (Pieter Noordhuis'
  * algorithm), so that a scan returns every entry that was there from start to end at least once, whatever the table does meanwhile.
+ *
+ * Load stays within bounds whatever comes. A table grows when it has more entries than buckets; if more come than a smaller table was made for
+ * while the move to it is under way, the two swap roles and the larger one is the aim again (every entry is in the right bucket of its table, so
+ * nothing else has to change). It shrinks, at most to a sixteenth at a time, when fewer than one bucket in eight would be needed, and moves
+ * faster than entries can go, so it is never sparse for long and a random choice finds an entry soon. A table that cannot have memory
+ * stays as it is: growing and shrinking never fail.
  *
  * A *map* is a block of 32 bytes in the arena, named by its address; an *entry* is any arena block that begins with three words:
  * next entry, hash, key length; its key lies at a fixed offset that all entries of a map share. The caller owns the rest of the
  * entry and its memory: the map links and unlinks, it never allocates or frees an entry.
  *
- * Invariant: an entry is in exactly one bucket of one table, the one that its hash names.
+ * Invariant: an entry is in exactly one bucket of one table, the one that its hash names. While two tables are there, the first `moved` buckets
+ * of the old one are empty; while a map is drained, so are the first `drained` ones of its only table.
  */
+import { uniformBelow } from '../base/uniform.ts';
+import { hashKey, type HashSeed } from './key-hash.ts';
+import { mask, nextCursor } from './reverse-cursor.ts';
 import { SEGMENT_MASK, SEGMENT_SHIFT, type Arena } from './arena.ts';
 
 export const MAP_BYTES = 32;
 /** Words at the start of every entry: next, hash, key length. */
 export const ENTRY = { next: 0, hash: 1, keyLength: 2 } as const;
 
-const MAP = { count: 0, table: 1, log: 2, newTable: 3, newLog: 4, moved: 5 } as const;
+const MAP = { count: 0, table: 1, log: 2, newTable: 3, newLog: 4, moved: 5, drained: 6 } as const;
 
 const LOG_MIN = 2;
+/** A table of 1 GiB. Beyond it chains get longer. */
+const LOG_MAX = 28;
 /** A table is shrunk when fewer than one bucket in eight would be needed. */
 const SHRINK_LOG = 3;
-/** Empty buckets skipped per step before a rehash step gives up. */
+/** It is shrunk to a sixteenth at most, so that one step of a scan, which visits what a bucket splits into, stays short. */
+const SHRINK_STEP_LOG = 4;
+/** Buckets with entries that are moved per entry removed: a shrink is done when a quarter of what was there at its begin is gone. */
+const BUCKETS_PER_REMOVAL = 4;
+/** A choice finds one entry in 2^7 buckets slow, and moves that many at a time (and sixteen times as many empty ones). */
+const DESERT_LOG = 7;
+const DESERT_BUCKETS = 4096;
+/** Empty buckets skipped per bucket to be moved (or entry to be drained) before a step gives up. */
 const EMPTY_BUCKETS_PER_STEP = 16;
+/** Longer chains do not come about by chance while there are as many buckets as entries. Its logarithm is 4: see `random`. */
+const CHAIN_MAX = 16;
+
+const { clz32 } = Math;
 
 export class ByteMap {
   readonly #arena: Arena;
   readonly #keyOffset: number;
   readonly #seed: number;
-  /** Scans under way, one inside another: a visit to a hash's key scans its fields. Tables must not change under any of them. */
-  #scans = 0;
+  readonly #seed2: number;
+  /** Maps being scanned, one inside another: a visit to a hash's key scans its fields. Their tables must not change meanwhile. */
+  readonly #scanned: number[] = [];
 
-  /** `keyOffset`: bytes from the start of an entry to its key. `seed`: 32 random bits, against crafted collisions. */
-  constructor(arena: Arena, options: { readonly keyOffset: number; readonly seed: number }) {
+  /** `keyOffset`: bytes from the start of an entry to its key. `seed`: see key-hash.ts. */
+  constructor(arena: Arena, options: { readonly keyOffset: number; readonly seed: HashSeed }) {
     this.#arena = arena;
     this.#keyOffset = options.keyOffset;
-    this.#seed = options.seed | 0;
+    this.#seed = options.seed[0] | 0;
+    this.#seed2 = options.seed[1] | 0;
   }
 
   /** Makes the 32 bytes at `map` an empty map. It has no table until something is added. */
@@ -53,6 +78,17 @@ export class ByteMap {
     if (words[at + MAP.table] !== 0) this.#arena.free(words[at + MAP.table]!);
     if (words[at + MAP.newTable] !== 0) this.#arena.free(words[at + MAP.newTable]!);
     words.fill(0, at, at + 8);
+    this.#renameScanned(map, 0);
+  }
+
+  /** The map itself, its 32 bytes, moves to another address. What is at `from` afterwards is no map. */
+  moveMap(from: number, to: number): void {
+    const words = this.#arena.words[from >>> SEGMENT_SHIFT]!;
+    const at = (from & SEGMENT_MASK) << 1;
+    const target = this.#arena.words[to >>> SEGMENT_SHIFT]!;
+    const targetAt = (to & SEGMENT_MASK) << 1;
+    for (let i = 0; i < 8; i++) target[targetAt + i] = words[at + i]!;
+    this.#renameScanned(from, to);
   }
 
   /** Bytes of the tables; those of the entries are the caller's to know. */
@@ -68,13 +104,8 @@ export class ByteMap {
     return this.#arena.words[map >>> SEGMENT_SHIFT]![(map & SEGMENT_MASK) << 1]!;
   }
 
-  /** FNV-1a over the key, seeded, with a final mix (http://www.isthe.com/chongo/tech/comp/fnv/). */
   hash(bytes: Uint8Array, start: number, length: number): number {
-    let hash = this.#seed;
-    for (let i = start, end = start + length; i < end; i++) hash = Math.imul(hash ^ bytes[i]!, 16777619);
-    hash ^= hash >>> 15;
-    hash = Math.imul(hash, 0x2c1b3c6d);
-    return hash ^ (hash >>> 12);
+    return hashKey(this.#seed, this.#seed2, bytes, start, length);
   }
 
   /** Address of the entry with that key; 0 when there is none. */
@@ -108,20 +139,41 @@ export class ByteMap {
     }
   }
 
+  /** The entry with that hash that passes the test; 0 when there is none. For whoever knows something about an entry, but not its key. */
+  findByHash(map: number, hash: number, test: (entry: number) => boolean): number {
+    const { words } = this.#arena;
+    const mapWords = words[map >>> SEGMENT_SHIFT]!;
+    const at = (map & SEGMENT_MASK) << 1;
+    let table = mapWords[at + MAP.table]!;
+    let log = mapWords[at + MAP.log]!;
+    while (table !== 0) {
+      for (let entry = this.#head(table, hash & mask(log)); entry !== 0; entry = this.#next(entry)) {
+        const entryHash = words[entry >>> SEGMENT_SHIFT]![((entry & SEGMENT_MASK) << 1) + ENTRY.hash]!;
+        if (entryHash === hash && test(entry)) return entry;
+      }
+      if (table === mapWords[at + MAP.newTable]) break;
+      table = mapWords[at + MAP.newTable]!;
+      log = mapWords[at + MAP.newLog]!;
+    }
+    return 0;
+  }
+
   /** Links an entry whose hash, key length and key are set. The key must not be in the map. */
   add(map: number, entry: number): void {
     const { words } = this.#arena;
     const mapWords = words[map >>> SEGMENT_SHIFT]!;
     const at = (map & SEGMENT_MASK) << 1;
     if (mapWords[at + MAP.table] === 0) {
-      mapWords[at + MAP.table] = this.#newTable(LOG_MIN);
+      mapWords[at + MAP.table] = this.#arena.allocateZeroed(4 << LOG_MIN);
       mapWords[at + MAP.log] = LOG_MIN;
     } else if (mapWords[at + MAP.newTable] !== 0) {
       this.#moveBuckets(map, 1);
     }
     const count = ++mapWords[at]!;
-    if (mapWords[at + MAP.newTable] === 0 && count > 1 << mapWords[at + MAP.log]!) {
-      this.#startResize(map, mapWords[at + MAP.log]! + 1);
+    if (mapWords[at + MAP.newTable] === 0) {
+      if (count > 1 << mapWords[at + MAP.log]!) this.#startResize(map, logFor(count));
+    } else if (count > 1 << mapWords[at + MAP.newLog]! && mapWords[at + MAP.newLog]! < mapWords[at + MAP.log]!) {
+      this.#turnRound(map);
     }
     const growing = mapWords[at + MAP.newTable] !== 0;
     const table = mapWords[at + (growing ? MAP.newTable : MAP.table)]!;
@@ -136,18 +188,44 @@ export class ByteMap {
 
   /** Unlinks the entry. It must be in the map; its memory stays the caller's. */
   remove(map: number, entry: number): void {
+    this.take(map, entry);
+    this.#pace(map, 1);
+  }
+
+  /** The same without ever beginning or advancing a resize: for maps that are being drained. */
+  take(map: number, entry: number): void {
     this.#relink(map, entry, this.#next(entry));
-    const mapWords = this.#arena.words[map >>> SEGMENT_SHIFT]!;
+    this.#arena.words[map >>> SEGMENT_SHIFT]![(map & SEGMENT_MASK) << 1]!--;
+  }
+
+  /**
+   * Unlinks up to `entriesMax` entries and hands each over; true when there are no more and the tables are freed. Nothing may be added until
+   * then; what is removed meanwhile is best removed with `take`. `free` may free the entry it is given, and must leave the map alone.
+   */
+  drain(map: number, entriesMax: number, free: (entry: number) => void): boolean {
+    const { words } = this.#arena;
+    const mapWords = words[map >>> SEGMENT_SHIFT]!;
     const at = (map & SEGMENT_MASK) << 1;
-    const count = --mapWords[at]!;
-    if (mapWords[at + MAP.newTable] !== 0) {
-      this.#moveBuckets(map, 1);
-    } else {
-      const log = mapWords[at + MAP.log]!;
-      if (log > LOG_MIN && count < 1 << (log - SHRINK_LOG)) {
-        this.#startResize(map, Math.max(LOG_MIN, 32 - Math.clz32(count)));
+    let empty = entriesMax * EMPTY_BUCKETS_PER_STEP;
+    while (mapWords[at]! > 0) {
+      const cursor = at + (mapWords[at + MAP.newTable] === 0 ? MAP.drained : MAP.moved);
+      const table = mapWords[at + MAP.table]!;
+      const tableWords = words[table >>> SEGMENT_SHIFT]!;
+      const bucket = ((table & SEGMENT_MASK) << 1) + mapWords[cursor]!;
+      const entry = tableWords[bucket]!;
+      if (entry !== 0) {
+        if (entriesMax-- <= 0) return false;
+        tableWords[bucket] = this.#next(entry);
+        mapWords[at]!--;
+        free(entry);
+        continue;
       }
+      if (empty-- <= 0) return false;
+      mapWords[cursor]!++;
+      if (cursor === at + MAP.moved) this.#endResizeIfMoved(map);
     }
+    this.destroy(map);
+    return true;
   }
 
   /** Puts `replacement`, a copy of `entry` at another address, in its place. */
@@ -162,11 +240,15 @@ export class ByteMap {
    * `visit` may remove or replace the entry it is given, and no other.
    */
   scan(map: number, cursor: number, visit: (entry: number) => void): number {
-    this.#scans++;
+    const scanned = this.#scanned;
+    const count = this.count(map);
+    scanned.push(map);
     try {
       return this.#scan(map, cursor, visit);
     } finally {
-      this.#scans--;
+      // 0 if a visit has destroyed the map, elsewhere if it has moved it.
+      map = scanned.pop()!;
+      if (map !== 0 && count > this.count(map)) this.#pace(map, count - this.count(map));
     }
   }
 
@@ -194,33 +276,61 @@ export class ByteMap {
     return cursor;
   }
 
-  /** An entry chosen by two random numbers of 32 bits; 0 when the map is empty. Nearly uniform: long chains are slightly disfavoured. */
+  /**
+   * An entry chosen uniformly, by uniform random numbers of 32 bits; 0 when the map is empty.
+   *
+   * Throws darts at a board of all buckets by a number of positions, and takes the first that hits an entry: each covers one field of the
+   * board, so each is as likely. The board is high enough for any chain (at one entry per bucket, one of 10^14 is longer than 16), and about one
+   * dart in 16 hits in a full table, one in 200 in the sparsest.
+   */
   random(map: number, nextUint32: () => number): number {
     const mapWords = this.#arena.words[map >>> SEGMENT_SHIFT]!;
     const at = (map & SEGMENT_MASK) << 1;
-    if (mapWords[at] === 0) return 0;
-    if (mapWords[at + MAP.newTable] !== 0) this.#moveBuckets(map, 1);
+    const count = mapWords[at]!;
+    if (count === 0) return 0;
+    // Nearly all entries taken at once, none removed since: before long darts miss for seconds, the table is shrunk.
+    while (this.continueResize(map, BUCKETS_PER_REMOVAL) && this.#isDesert(map)) this.#moveBuckets(map, DESERT_BUCKETS);
+    const isResizing = mapWords[at + MAP.newTable] !== 0;
+    const table = mapWords[at + MAP.table]!;
+    const newTable = mapWords[at + MAP.newTable]!;
+    const first = isResizing ? mapWords[at + MAP.moved]! : 0;
+    const oldBuckets = 2 ** mapWords[at + MAP.log]! - first;
+    const newBuckets = isResizing ? 2 ** mapWords[at + MAP.newLog]! : 0;
+    const height = CHAIN_MAX * Math.ceil(count / Math.max(oldBuckets + first, newBuckets));
+    const width = oldBuckets + newBuckets;
+    const shift = clz32(width - 1);
     for (;;) {
-      const oldSize = 1 << mapWords[at + MAP.log]!;
-      const resizing = mapWords[at + MAP.newTable] !== 0;
-      const size = resizing ? oldSize + (1 << mapWords[at + MAP.newLog]!) : oldSize;
-      const pick = nextUint32() % size;
-      const table = mapWords[at + (pick < oldSize ? MAP.table : MAP.newTable)]!;
-      let entry = this.#head(table, pick < oldSize ? pick : pick - oldSize);
-      if (entry === 0) continue;
-      let length = 0;
-      for (let e = entry; e !== 0; e = this.#next(e)) length++;
-      for (let skip = nextUint32() % length; skip > 0; skip--) entry = this.#next(entry);
-      return entry;
+      // One number serves for both where its bits suffice: the upper four for the position, some of the others for the bucket.
+      const drawn = nextUint32();
+      let position = height === CHAIN_MAX ? drawn >>> 28 : uniformBelow(height, nextUint32);
+      const pick = shift < 4 ? uniformBelow(width, nextUint32) : (drawn << 4) >>> shift;
+      if (pick >= width) continue;
+      let entry = pick < oldBuckets ? this.#head(table, first + pick) : this.#head(newTable, pick - oldBuckets);
+      while (position > 0 && entry !== 0) {
+        entry = this.#next(entry);
+        position--;
+      }
+      if (entry !== 0) return entry;
     }
   }
 
-  /** Moves up to `buckets` buckets of a resize that is under way. Returns whether there is more to do. */
+  /**
+   * Moves up to `buckets` buckets of a resize that is under way, or begins one if the table has become too large. Returns whether there is more
+   * to do.
+   */
   continueResize(map: number, buckets: number): boolean {
     const words = this.#arena.words[map >>> SEGMENT_SHIFT]!;
     const at = (map & SEGMENT_MASK) << 1;
     if (words[at + MAP.newTable] !== 0) this.#moveBuckets(map, buckets);
+    if (words[at + MAP.newTable] === 0) this.#shrinkIfSparse(map);
     return words[at + MAP.newTable] !== 0;
+  }
+
+  /** Sparser than removals ever leave a table. */
+  #isDesert(map: number): boolean {
+    const words = this.#arena.words[map >>> SEGMENT_SHIFT]!;
+    const at = (map & SEGMENT_MASK) << 1;
+    return !this.#isScanned(map) && words[at]! < 2 ** (words[at + MAP.log]! - DESERT_LOG);
   }
 
   #keyEquals(entry: number, bytes: Uint8Array, start: number, length: number): boolean {
@@ -275,26 +385,67 @@ export class ByteMap {
     }
   }
 
-  #newTable(log: number): number {
-    const table = this.#arena.allocate(4 << log);
-    const words = this.#arena.words[table >>> SEGMENT_SHIFT]!;
-    const at = (table & SEGMENT_MASK) << 1;
-    words.fill(0, at, at + (1 << log));
-    return table;
+  /** After `removed` entries were removed: shrinks if need be, and keeps the move ahead of the removals. */
+  #pace(map: number, removed: number): void {
+    if (this.#arena.words[map >>> SEGMENT_SHIFT]![((map & SEGMENT_MASK) << 1) + MAP.newTable] === 0) {
+      this.#shrinkIfSparse(map);
+    } else {
+      this.#moveBuckets(map, removed * BUCKETS_PER_REMOVAL);
+    }
   }
 
-  #startResize(map: number, log: number): void {
-    if (this.#scans > 0) return;
-    const newTable = this.#newTable(log);
+  #shrinkIfSparse(map: number): void {
     const words = this.#arena.words[map >>> SEGMENT_SHIFT]!;
     const at = (map & SEGMENT_MASK) << 1;
-    words[at + MAP.newTable] = newTable;
+    const count = words[at]!;
+    const log = words[at + MAP.log]!;
+    if (log <= LOG_MIN || count >= 1 << (log - SHRINK_LOG)) return;
+    this.#startResize(map, Math.max(LOG_MIN, logFor(count + 1), log - SHRINK_STEP_LOG));
+  }
+
+  /** Does nothing when there is no memory for it: the table stays as it is until the next time. */
+  #startResize(map: number, log: number): void {
+    const words = this.#arena.words[map >>> SEGMENT_SHIFT]!;
+    const at = (map & SEGMENT_MASK) << 1;
+    if (log > LOG_MAX || this.#isScanned(map) || !this.#arena.hasRoomBeside(4 << log)) return;
+    words[at + MAP.newTable] = this.#arena.allocateZeroed(4 << log);
     words[at + MAP.newLog] = log;
     words[at + MAP.moved] = 0;
+    words[at + MAP.drained] = 0;
+  }
+
+  /** The old table becomes the aim. */
+  #turnRound(map: number): void {
+    if (this.#isScanned(map)) return;
+    const words = this.#arena.words[map >>> SEGMENT_SHIFT]!;
+    const at = (map & SEGMENT_MASK) << 1;
+    const { table, log, newTable, newLog, moved } = MAP;
+    [words[at + table], words[at + newTable]] = [words[at + newTable]!, words[at + table]!];
+    [words[at + log], words[at + newLog]] = [words[at + newLog]!, words[at + log]!];
+    words[at + moved] = 0;
+  }
+
+  #isScanned(map: number): boolean {
+    return this.#scanned.length > 0 && this.#scanned.includes(map);
+  }
+
+  #renameScanned(from: number, to: number): void {
+    const scanned = this.#scanned;
+    for (let i = 0; i < scanned.length; i++) if (scanned[i] === from) scanned[i] = to;
+  }
+
+  #endResizeIfMoved(map: number): void {
+    const mapWords = this.#arena.words[map >>> SEGMENT_SHIFT]!;
+    const at = (map & SEGMENT_MASK) << 1;
+    if (mapWords[at + MAP.moved]! < 1 << mapWords[at + MAP.log]!) return;
+    this.#arena.free(mapWords[at + MAP.table]!);
+    mapWords[at + MAP.table] = mapWords[at + MAP.newTable]!;
+    mapWords[at + MAP.log] = mapWords[at + MAP.newLog]!;
+    mapWords[at + MAP.newTable] = 0;
   }
 
   #moveBuckets(map: number, buckets: number): void {
-    if (this.#scans > 0) return;
+    if (this.#isScanned(map)) return;
     const { words } = this.#arena;
     const mapWords = words[map >>> SEGMENT_SHIFT]!;
     const at = (map & SEGMENT_MASK) << 1;
@@ -329,29 +480,9 @@ export class ByteMap {
       buckets--;
     }
     mapWords[at + MAP.moved] = moved;
-    if (moved === size) {
-      this.#arena.free(table);
-      mapWords[at + MAP.table] = newTable;
-      mapWords[at + MAP.log] = mapWords[at + MAP.newLog]!;
-      mapWords[at + MAP.newTable] = 0;
-    }
+    if (moved === size) this.#endResizeIfMoved(map);
   }
 }
 
-const mask = (log: number): number => (1 << log) - 1;
-
-/** Counts up in reversed bits below `log`: the higher bits of a cursor are settled first, so a resize neither skips nor restarts. */
-function nextCursor(cursor: number, log: number): number {
-  cursor |= ~mask(log);
-  cursor = reverseBits(cursor);
-  cursor = (cursor + 1) | 0;
-  return reverseBits(cursor);
-}
-
-function reverseBits(value: number): number {
-  value = ((value >>> 1) & 0x55555555) | ((value & 0x55555555) << 1);
-  value = ((value >>> 2) & 0x33333333) | ((value & 0x33333333) << 2);
-  value = ((value >>> 4) & 0x0f0f0f0f) | ((value & 0x0f0f0f0f) << 4);
-  value = ((value >>> 8) & 0x00ff00ff) | ((value & 0x00ff00ff) << 8);
-  return (value >>> 16) | (value << 16);
-}
+/** Of a table with as many buckets as entries at least. */
+const logFor = (count: number): number => (count <= 1 ? 0 : 32 - Math.clz32(count - 1));

@@ -3,7 +3,7 @@
  * authority: clients pin exactly this certificate. It cannot sign others (CA false), so a pin is worth one key.
  */
 import 'reflect-metadata';
-import { webcrypto } from 'node:crypto';
+import { createPrivateKey, webcrypto, X509Certificate } from 'node:crypto';
 import * as x509 from '@peculiar/x509';
 
 export interface KeyPair {
@@ -49,4 +49,13 @@ export async function createCertificate(cluster: string, now = new Date()): Prom
 function pem(title: string, base64: string): string {
   const lines = base64.match(/.{1,64}/g) ?? [];
   return `-----BEGIN ${title}-----\n${lines.join('\n')}\n-----END ${title}-----\n`;
+}
+
+/** Whether the key belongs to the certificate; false also for what is no key. */
+export function isKeyOf(certificate: string, key: string): boolean {
+  try {
+    return new X509Certificate(certificate).checkPrivateKey(createPrivateKey(key));
+  } catch {
+    return false;
+  }
 }

@@ -8,7 +8,7 @@ import { Redis } from 'ioredis';
 import { z } from 'zod';
 import { nameOf, reasonOf } from '../base/error-shape.ts';
 import { CrdbError } from '../errors.ts';
-import type { InstanceConfig, InstanceStatus } from '../instance/config.ts';
+import type { InstanceConfig } from '../instance/config.ts';
 import { CONTROL_CALL_MS_MAX, CONTROL_CLOSE_MS_MAX, CONTROL_CONNECT_MS_MAX } from './limits.ts';
 
 export const CONTROL_USER = '__control';
@@ -27,13 +27,33 @@ const linkStatus = z.object({
   offset: z.number(),
   /** An instance that runs on from before an upgrade does not tell. */
   driftMs: z.number().nullable().default(null),
+  fullSync: z
+    .object({
+      keys: z.number(),
+      bytes: z.number(),
+      totalBytes: z.number().nullable().default(null),
+      percent: z.number().nullable().default(null),
+    })
+    .nullable()
+    .default(null),
+  syncs: z.object({ full: z.number(), partialOk: z.number(), partialErr: z.number() }).nullable().default(null),
 });
 
-const instanceStatus: z.ZodType<InstanceStatus> = z.object({
+const instanceStatus = z.object({
   guid: z.string(),
   instanceId: z.number(),
   pid: z.number().int(),
   state: z.enum(['loading', 'ready']),
+  /** While `loading`. */
+  loading: z
+    .object({
+      phase: z.string(),
+      keys: z.number().nullable().default(null),
+      loadedBytes: z.number(),
+      totalBytes: z.number(),
+    })
+    .nullable()
+    .default(null),
   replicationId: z.string(),
   offset: z.number(),
   keys: z.number(),
@@ -42,11 +62,18 @@ const instanceStatus: z.ZodType<InstanceStatus> = z.object({
   links: z.array(linkStatus),
 });
 
+/** What an instance answers to CRDT.STATUS. What one from before an upgrade does not tell is filled in. */
+export type InstanceReport = z.infer<typeof instanceStatus>;
+
 export interface InstanceControl {
-  status(): Promise<InstanceStatus>;
+  status(): Promise<InstanceReport>;
   /** `from` absent: all peers. Already so is fine. */
   pause(from?: number): Promise<void>;
   resume(from?: number): Promise<void>;
+  /** A clock of this peer that is too far ahead is accepted until time has caught up; its link goes on at once. */
+  acceptClock(from: number): Promise<void>;
+  /** Orders a sync of this link and returns; the instance refuses with its reason. */
+  resync(from: number, full: boolean): Promise<void>;
   configure(config: InstanceConfig): Promise<void>;
   /** Returns when the instance has taken the order; its process ends a little later. */
   shutdown(): Promise<void>;
@@ -70,6 +97,12 @@ export function controlInstance(target: ControlTarget): InstanceControl {
     },
     async resume(from) {
       await call('CRDT.RESUME', ...fromArguments(from));
+    },
+    async acceptClock(from) {
+      await call('CRDT.RESUME', ...fromArguments(from), 'ACCEPT-CLOCK');
+    },
+    async resync(from, full) {
+      await call('CRDT.RESYNC', ...fromArguments(from), ...(full ? ['FULL'] : []));
     },
     async configure(config) {
       await call('CRDT.CONFIGURE', JSON.stringify(config));

@@ -11,8 +11,9 @@ import { createAdminServer } from '../admin/routes.ts';
 import { codeOf } from '../base/error-shape.ts';
 import { hostPort } from '../base/host-port.ts';
 import { CrdbError } from '../errors.ts';
-import { createCertificate, type KeyPair } from './certificate.ts';
+import { createCertificate, isKeyOf, type KeyPair } from './certificate.ts';
 import { loopbackOf } from './control.ts';
+import { portsOfOtherNodes } from './damaged-database.ts';
 import { instanceEntry, type Entry } from './entries.ts';
 import {
   absentFolders,
@@ -28,8 +29,15 @@ import {
 } from './files.ts';
 import {
   adminCredentials,
+  damagedCertificate,
   findLockHolder,
+  HINT_ADMIN,
+  HINT_CERTIFICATE,
+  isCertificate,
+  listClusters,
+  missing,
   nodePaths,
+  nodeRecord,
   readNode,
   readRecord,
   type AdminCredentials,
@@ -43,6 +51,7 @@ import type { Log } from './log.ts';
 import { createNodeService, type NodeService } from './node-service.ts';
 import { explainListenFailure, isUnavailable } from './ports.ts';
 import { identifyProcess, type ProcessIdentity } from './process-identity.ts';
+import type { SupervisorLimits } from './supervisor.ts';
 import { createSecret, createSuffix, monotonicMs, settlesWithin } from './system.ts';
 
 export interface NodeOptions {
@@ -58,11 +67,15 @@ export interface NodeOptions {
   readonly log: Log;
   /** The program of an instance; default this installation's. */
   readonly instanceEntry?: Entry;
+  /** Scaled down by tests. */
+  readonly supervisorLimits?: SupervisorLimits;
 }
 
 export interface StopOptions {
   /** The instance processes go on; the next daemon takes them up. */
   readonly keepInstances?: boolean;
+  /** The instances are killed, also when they are being stopped already. */
+  readonly force?: boolean;
 }
 
 export interface RunningNode {
@@ -72,7 +85,7 @@ export interface RunningNode {
   readonly certificate: string;
   /** Resolves when it has stopped, for whatever reason; rejects when it could not end an instance. */
   readonly stopped: Promise<void>;
-  /** Idempotent; the first call decides. Settles as `stopped` does. */
+  /** Idempotent; the first call decides, a later one can only force. Settles as `stopped` does. */
   stop(options?: StopOptions): Promise<void>;
 }
 
@@ -80,15 +93,16 @@ const DEFAULT_HOST = '127.0.0.1';
 const ADMIN_USER = 'admin';
 const SIGNALS = ['SIGTERM', 'SIGINT', 'SIGHUP'] as const;
 
-/** Runs a node until it is told to stop, by its API or by a signal. */
+/** Runs a node until it is told to stop, by its API or by a signal. A second signal kills what is still being stopped. */
 export async function runNode(options: NodeOptions, onReady: (node: RunningNode) => void = () => {}): Promise<void> {
   let node: RunningNode | null = null;
   let interrupted = false;
   const interrupt = (signal: NodeJS.Signals): void => {
+    const force = interrupted;
     interrupted = true;
-    options.log.info('node_signalled', { signal });
+    options.log.info('node_signalled', { signal, force });
     // The outcome is seen through `stopped`.
-    node?.stop().catch(() => {});
+    node?.stop({ force }).catch(() => {});
   };
   for (const signal of SIGNALS) process.on(signal, interrupt);
   try {
@@ -132,9 +146,14 @@ async function compose(options: NodeOptions, paths: NodePaths, self: ProcessIden
   const { cluster, version, log } = options;
   const before = await readRecord(paths, cluster);
   const host = options.host ?? before?.host ?? DEFAULT_HOST;
-  const credentials = await loadCredentials(paths);
-  const { certificate, key } = await loadCertificate(paths, cluster);
-  const databases = new LocalDatabases({ cluster, host, paths, entry: options.instanceEntry ?? instanceEntry(), log });
+  const credentials = await loadCredentials(paths, before !== null);
+  const { certificate, key } = await loadCertificate(paths, cluster, before !== null);
+  const others = async () => (await listClusters(options.home)).filter((name) => name !== cluster);
+  const databases = new LocalDatabases({
+    ...{ cluster, host, paths, entry: options.instanceEntry ?? instanceEntry(), log },
+    portsOfOthers: async () => portsOfOtherNodes(options.home, await others()),
+    ...(options.supervisorLimits === undefined ? {} : { supervisorLimits: options.supervisorLimits }),
+  });
   const startedMs = monotonicMs();
   let record: NodeRecord;
   let finish!: (stopping: Promise<void>) => void;
@@ -154,7 +173,7 @@ async function compose(options: NodeOptions, paths: NodePaths, self: ProcessIden
       data_directory: paths.directory,
     }),
     locate: (info) => locateInHome(options.home, info),
-    onShutdown: () => void stop().catch(() => {}),
+    onShutdown: ({ force }) => void stop({ force }).catch(() => {}),
   });
   let announceReady!: () => void;
   const ready = new Promise<void>((resolve) => (announceReady = resolve));
@@ -170,9 +189,10 @@ async function compose(options: NodeOptions, paths: NodePaths, self: ProcessIden
 
   const stopRotation = keepLogsSmall(() => [paths.log, ...databases.logs()]);
   let stopping: Promise<void> | null = null;
-  const stop = ({ keepInstances = false }: StopOptions = {}): Promise<void> => {
+  const stop = ({ keepInstances = false, force = false }: StopOptions = {}): Promise<void> => {
+    if (stopping !== null && force) databases.stop({ force }).catch(() => {}); // seen through the first one's outcome
     if (stopping === null) {
-      stopping = shutDown({ databases, service, keepInstances, log, cluster }).finally(async () => {
+      stopping = shutDown({ databases, service, keepInstances, force, log, cluster }).finally(async () => {
         stopRotation();
         await closeServer(server);
         await rm(paths.lock, { force: true });
@@ -186,7 +206,11 @@ async function compose(options: NodeOptions, paths: NodePaths, self: ProcessIden
   };
 
   try {
-    const adminPort = await listen(server, host, { asked: options.adminPort, usedBefore: before?.adminPort });
+    const adminPort = await listen(server, host, {
+      asked: options.adminPort,
+      usedBefore: before?.adminPort,
+      promised: await adminPortsOf(options.home, await others()),
+    });
     const adminUrl = `https://${hostPort(loopbackOf(host), adminPort)}`;
     record = { cluster, adminUrl, adminPort, host, version, process: self };
     await databases.load();
@@ -219,13 +243,14 @@ async function shutDown(parts: {
   readonly databases: LocalDatabases;
   readonly service: NodeService;
   readonly keepInstances: boolean;
+  readonly force: boolean;
   readonly log: Log;
   readonly cluster: string;
 }): Promise<void> {
-  const { databases, service, keepInstances, log, cluster } = parts;
-  log.info('node_stopping', { cluster, keep_instances: keepInstances });
-  await settlesWithin(TASKS_DRAIN_MS_MAX, service.drain());
-  await (keepInstances ? databases.abandon() : databases.stop());
+  const { databases, service, keepInstances, force, log, cluster } = parts;
+  log.info('node_stopping', { cluster, keep_instances: keepInstances, force });
+  await settlesWithin(force ? 0 : TASKS_DRAIN_MS_MAX, service.drain());
+  await (keepInstances ? databases.abandon() : databases.stop({ force }));
 }
 
 async function closeServer(server: ReturnType<typeof createAdminServer>): Promise<void> {
@@ -234,31 +259,59 @@ async function closeServer(server: ReturnType<typeof createAdminServer>): Promis
   await settlesWithin(API_CLOSE_MS_MAX, closed);
 }
 
-async function loadCredentials(paths: NodePaths): Promise<AdminCredentials> {
+/** Made at the first start only: a password that is lost later is known to the other nodes, and not replaced behind their back. */
+async function loadCredentials(paths: NodePaths, wasStartedBefore: boolean): Promise<AdminCredentials> {
   const existing = await readJson(paths.admin, adminCredentials);
   if (existing !== null) return existing;
+  if (wasStartedBefore) throw missing(paths.admin, `${paths.record} is there`, HINT_ADMIN);
   const created = { username: ADMIN_USER, password: createSecret() };
   await replaceJson(paths.admin, created);
   return created;
 }
 
-async function loadCertificate(paths: NodePaths, cluster: string): Promise<KeyPair> {
+/** Made when both files are absent: at the first start (which a crash may have cut off), and when the operator has removed them. */
+async function loadCertificate(paths: NodePaths, cluster: string, wasStartedBefore: boolean): Promise<KeyPair> {
   const certificate = await readText(paths.certificate);
   const key = await readText(paths.key);
-  if (certificate !== null && key !== null) return { certificate, key };
-  const created = await createCertificate(cluster);
-  await replaceFile(paths.key, created.key);
-  await replaceFile(paths.certificate, created.certificate);
-  return created;
+  if ((certificate === null && key === null) || ((certificate === null || key === null) && !wasStartedBefore)) {
+    const created = await createCertificate(cluster);
+    await replaceFile(paths.key, created.key);
+    await replaceFile(paths.certificate, created.certificate);
+    return created;
+  }
+  if (certificate === null) throw missing(paths.certificate, `${paths.key} is there`, HINT_CERTIFICATE);
+  if (key === null) throw missing(paths.key, `${paths.certificate} is there`, HINT_CERTIFICATE);
+  if (!isCertificate(certificate)) throw damagedCertificate(paths.certificate);
+  if (!isKeyOf(certificate, key)) {
+    throw new CrdbError('failed', `${paths.key} is damaged: it is not the key of ${paths.certificate}`, {
+      hint: HINT_CERTIFICATE,
+    });
+  }
+  return { certificate, key };
+}
+
+/** Admin ports that the other nodes of the home had last: one that is stopped wants its port back. */
+async function adminPortsOf(home: string, clusters: readonly string[]): Promise<ReadonlySet<number>> {
+  const records = await Promise.all(
+    clusters.map((cluster) => readJson(nodePaths(home, cluster).record, nodeRecord).catch(() => null)),
+  );
+  return new Set(records.flatMap((record) => (record === null ? [] : [record.adminPort])));
 }
 
 /** Returns the port. The other nodes remember the address, so the one used before comes first. */
 async function listen(
   server: ReturnType<typeof createAdminServer>,
   host: string,
-  port: { readonly asked: number | undefined; readonly usedBefore: number | undefined },
+  port: {
+    readonly asked: number | undefined;
+    readonly usedBefore: number | undefined;
+    /** Of other nodes: not chosen, and had when asked for. */
+    readonly promised: ReadonlySet<number>;
+  },
 ): Promise<number> {
-  const next = Array.from({ length: ADMIN_PORTS_TRIED_MAX }, (_, index) => ADMIN_PORT_DEFAULT + index);
+  const next = Array.from({ length: ADMIN_PORTS_TRIED_MAX }, (_, index) => ADMIN_PORT_DEFAULT + index).filter(
+    (one) => !port.promised.has(one),
+  );
   const candidates =
     port.asked !== undefined ? [port.asked] : [...(port.usedBefore === undefined ? [] : [port.usedBefore]), ...next];
   for (const candidate of candidates) {

@@ -2,7 +2,8 @@
 import type { Crdb, DatabaseConfig, DatabaseRecord, SyncStatus } from '../admin/contract.ts';
 import { hostPort } from '../base/host-port.ts';
 import { CrdbError } from '../errors.ts';
-import type { InstanceConfig, LinkStatus, Persistence } from '../instance/config.ts';
+import type { InstanceConfig, Persistence } from '../instance/config.ts';
+import type { InstanceReport } from './control.ts';
 import { SNAPSHOT_AFTER_SECONDS, SNAPSHOT_AFTER_WRITES } from './limits.ts';
 
 export type InstanceRecord = DatabaseRecord['instances'][number];
@@ -63,6 +64,7 @@ export function instanceConfigOf(record: DatabaseRecord, local: LocalSettings): 
     controlSecret: local.controlSecret,
     memoryBytesMax: config.memory_size,
     backlogBytesMax: config.crdt_repl_backlog_size,
+    ...(config.crdt_clock_ahead_max_ms === 0 ? {} : { clockAheadMaxMs: config.crdt_clock_ahead_max_ms }),
     compression: own.compression,
     peers: record.instances
       .filter((instance) => instance.id !== own.id)
@@ -87,7 +89,8 @@ function persistenceOf(config: DatabaseConfig): Persistence {
   }
 }
 
-export function describeLink(link: LinkStatus): SyncStatus['links'][number] {
+export function describeLink(link: InstanceReport['links'][number]): SyncStatus['links'][number] {
+  const { fullSync, syncs } = link;
   return {
     from: link.from,
     cluster: link.cluster,
@@ -101,5 +104,10 @@ export function describeLink(link: LinkStatus): SyncStatus['links'][number] {
     replication_id: link.replicationId,
     offset: link.offset,
     clock_drift_ms: link.driftMs,
+    full_sync: fullSync && {
+      ...{ keys: fullSync.keys, bytes: fullSync.bytes },
+      ...{ total_bytes: fullSync.totalBytes, percent: fullSync.percent },
+    },
+    syncs: syncs && { full: syncs.full, partial_ok: syncs.partialOk, partial_err: syncs.partialErr },
   };
 }

@@ -6,11 +6,13 @@ import { spawn, type ChildProcess } from 'node:child_process';
 import { readdir, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { AdminClient } from '../admin/client.ts';
+import type { NodeStatus } from '../admin/contract.ts';
 import { CrdbError, ERROR_KINDS, type ErrorCode } from '../errors.ts';
 import { nodeEntry, type Entry } from './entries.ts';
 import {
   absentFolders,
   diskFull,
+  fileSize,
   isDiskFull,
   makeFolder,
   openLog,
@@ -31,18 +33,19 @@ import {
   type NodeRecord,
 } from './home.ts';
 import { instanceConfig } from './instance-file.ts';
-import { findInstance, stopInstance } from './instance-process.ts';
+import { findInstance, findRecordedProcess, stopInstance } from './instance-process.ts';
 import {
   EXIT_POLL_MS,
   LOG_TAIL_LINES,
   NODE_READY_MS_MAX,
-  NODE_SHUTDOWN_MS_MAX,
-  NODE_SIGTERM_MS_MAX,
+  NODE_SIGTERM_STALL_MS_MAX,
+  NODE_SILENT_MS_MAX,
+  NODE_STOP_LOOK_MS,
   READY_POLL_MS,
   SIGKILL_MS_MAX,
 } from './limits.ts';
 import { isAlive, signalProcess, type ProcessIdentity } from './process-identity.ts';
-import { pollUntil } from './system.ts';
+import { monotonicMs, pollUntil, sleep } from './system.ts';
 
 export interface DetachOptions {
   readonly home: string;
@@ -62,14 +65,13 @@ export interface DetachOptions {
  */
 export async function startDetached(options: DetachOptions): Promise<LocalNode> {
   const { home, cluster } = options;
-  const existing = await readNode(home, cluster);
-  if (existing?.alive === true) {
-    throw new CrdbError(
-      'node_already_running',
-      `The node of ${cluster} is already running, process ${existing.process?.pid}`,
-    );
-  }
   const paths = nodePaths(home, cluster);
+  // What is damaged the daemon tells; some of it it makes anew.
+  const existing = await readNode(home, cluster).catch(() => null);
+  const running = existing?.alive === true ? existing.process : await findLockHolder(paths);
+  if (running !== null) {
+    throw new CrdbError('node_already_running', `The node of ${cluster} is already running, process ${running.pid}`);
+  }
   const absent = await absentFolders(paths.directory);
   try {
     return await startDaemon(options, paths);
@@ -101,19 +103,26 @@ async function startDaemon(options: DetachOptions, paths: NodePaths): Promise<Lo
     return node;
   }
   if (exit.ended()) throw await describeFailure(paths, log.sizeBytes, cluster, exit.how());
-  await endProcess(cluster, { pid: child.pid!, startTime: null });
+  await endProcess(paths, { pid: child.pid!, startTime: null }, {});
   await stopOrphans(paths);
   throw new CrdbError('timed_out', `The node of ${cluster} did not answer within ${NODE_READY_MS_MAX} ms`, {
     hint: `Read ${paths.log}`,
   });
 }
 
+export interface StopNodeOptions {
+  /** Instances are killed instead of writing their last. */
+  readonly force?: boolean;
+  /** What it waits for. */
+  readonly report?: (detail: string) => void;
+}
+
 /**
- * Stops the daemon with its instances, and whatever instance a dead daemon has left. Returns false when nothing of it ran.
- * Damaged files do not keep it from that. Throws node_not_found; failed when a process cannot be ended, or when nothing ran
- * and the files are damaged.
+ * Stops the daemon with its instances, and whatever instance a dead daemon has left. Returns false when nothing of it ran. Takes as long
+ * as the instances need to write their last, unless forced. Damaged files do not keep it from that. Throws node_not_found; failed when a
+ * process cannot be ended, or when nothing ran and the files are damaged.
  */
-export async function stopNode(home: string, cluster: string): Promise<boolean> {
+export async function stopNode(home: string, cluster: string, options: StopNodeOptions = {}): Promise<boolean> {
   const paths = nodePaths(home, cluster);
   let damage: unknown = null;
   const node = await readNode(home, cluster).catch((error: unknown) => {
@@ -123,8 +132,8 @@ export async function stopNode(home: string, cluster: string): Promise<boolean> 
   const daemon = await findDaemon(paths, node);
   if (node === null && daemon === null && damage === null)
     throw new CrdbError('node_not_found', `There is no node "${cluster}" in ${home}`);
-  if (daemon !== null) await stopDaemon(cluster, node, daemon);
-  const orphans = await stopOrphans(paths);
+  if (daemon !== null) await stopDaemon(paths, node, daemon, options);
+  const orphans = await stopOrphans(paths, options);
   await rm(paths.lock, { force: true });
   const ran = daemon !== null || orphans > 0;
   if (damage !== null && !ran) throw damage;
@@ -139,7 +148,7 @@ export async function stopNode(home: string, cluster: string): Promise<boolean> 
 /** Stops the node and removes everything it ever kept, data included. Absent is fine. */
 export async function removeNode(home: string, cluster: string): Promise<void> {
   const paths = nodePaths(home, cluster);
-  if ((await readNode(home, cluster)) !== null) await stopNode(home, cluster);
+  if ((await readNode(home, cluster)) !== null) await stopNode(home, cluster, { force: true });
   await rm(paths.directory, { recursive: true, force: true });
 }
 
@@ -149,25 +158,84 @@ async function findDaemon(paths: NodePaths, node: LocalNode | null): Promise<Pro
   return findLockHolder(paths);
 }
 
-async function stopDaemon(cluster: string, node: LocalNode | null, daemon: ProcessIdentity): Promise<void> {
-  if (node?.alive === true && (await ordersShutdown(node)) && (await endsWithin(daemon, NODE_SHUTDOWN_MS_MAX))) return;
-  await endProcess(cluster, daemon);
+async function stopDaemon(
+  paths: NodePaths,
+  node: LocalNode | null,
+  daemon: ProcessIdentity,
+  options: StopNodeOptions,
+): Promise<void> {
+  if (
+    node?.alive === true &&
+    (await ordersShutdown(node, options)) &&
+    (await endsWhileItAnswers(node, daemon, options))
+  )
+    return;
+  await endProcess(paths, daemon, options);
 }
 
-async function endProcess(cluster: string, daemon: ProcessIdentity): Promise<void> {
-  if (!signalProcess(daemon, 'SIGTERM') || (await endsWithin(daemon, NODE_SIGTERM_MS_MAX))) return;
-  if (!signalProcess(daemon, 'SIGKILL') || (await endsWithin(daemon, SIGKILL_MS_MAX))) return;
-  throw new CrdbError('failed', `The process ${daemon.pid} of the node ${cluster} cannot be ended`);
+/** Until it is gone (true), or has been silent for long (false): its API goes last, after the instances. */
+async function endsWhileItAnswers(
+  node: LocalNode,
+  daemon: ProcessIdentity,
+  { report = () => {} }: StopNodeOptions,
+): Promise<boolean> {
+  const client = clientOf(node);
+  let heardMs = monotonicMs();
+  try {
+    while (isAlive(daemon)) {
+      const status = await client.nodeStatus().catch(() => null);
+      if (status !== null) heardMs = monotonicMs();
+      if (status !== null) report(describeStopping(status));
+      if (monotonicMs() - heardMs > NODE_SILENT_MS_MAX) return false;
+      await sleep(status === null ? EXIT_POLL_MS : NODE_STOP_LOOK_MS);
+    }
+    return true;
+  } finally {
+    await client.close();
+  }
 }
 
-function endsWithin(daemon: ProcessIdentity, withinMs: number): Promise<boolean> {
-  return pollUntil({ withinMs, everyMs: EXIT_POLL_MS }, () => !isAlive(daemon));
+/** "orders: 12.0 MB written in 3.1 s", for every instance that still runs. */
+function describeStopping({ instances }: NodeStatus): string {
+  return instances
+    .filter(({ stopping }) => stopping !== null)
+    .map(({ name, stopping }) => stopWords(name, stopping!.written_bytes))
+    .join(', ');
 }
 
-async function ordersShutdown(node: LocalNode): Promise<boolean> {
+function stopWords(name: string, writtenBytes: number): string {
+  return writtenBytes === 0 ? name : `${name}: ${(writtenBytes / 1_000_000).toFixed(1)} MB written`;
+}
+
+/** SIGTERM, and SIGKILL when its log stands still after that. The instances outlive it. */
+async function endProcess(
+  paths: NodePaths,
+  daemon: ProcessIdentity,
+  { force = false }: StopNodeOptions,
+): Promise<void> {
+  if (!force && (!signalProcess(daemon, 'SIGTERM') || (await endsWhileItLogs(paths, daemon)))) return;
+  const endsWithin = () => pollUntil({ withinMs: SIGKILL_MS_MAX, everyMs: EXIT_POLL_MS }, () => !isAlive(daemon));
+  if (!signalProcess(daemon, 'SIGKILL') || (await endsWithin())) return;
+  throw new CrdbError('failed', `The process ${daemon.pid} of the node in ${paths.directory} cannot be ended`);
+}
+
+async function endsWhileItLogs(paths: NodePaths, daemon: ProcessIdentity): Promise<boolean> {
+  let movedMs = monotonicMs();
+  let before = await fileSize(paths.log);
+  while (isAlive(daemon)) {
+    const size = await fileSize(paths.log);
+    if (size !== before) movedMs = monotonicMs();
+    before = size;
+    if (monotonicMs() - movedMs > NODE_SIGTERM_STALL_MS_MAX) return false;
+    await sleep(EXIT_POLL_MS);
+  }
+  return true;
+}
+
+async function ordersShutdown(node: LocalNode, { force = false }: StopNodeOptions): Promise<boolean> {
   const client = clientOf(node);
   try {
-    await client.shutdown();
+    await client.shutdown({ force });
     return true;
   } catch {
     return false; // not answering: signals are next
@@ -183,16 +251,21 @@ async function removeUnstarted(paths: NodePaths): Promise<void> {
     await rm(paths.directory, { recursive: true, force: true });
 }
 
-/** How many there were. */
-async function stopOrphans(paths: NodePaths): Promise<number> {
+/** How many there were. One whose instance.json cannot be read is told to end by a signal. */
+async function stopOrphans(
+  paths: NodePaths,
+  { force = false, report = () => {} }: StopNodeOptions = {},
+): Promise<number> {
   let count = 0;
   for (const guid of await listFolders(paths.databases)) {
     const database = databasePaths(paths, guid);
     const config = await readJson(database.config, instanceConfig).catch(() => null);
-    if (config === null) continue;
-    const orphan = await findInstance(database, config);
+    const orphan = config === null ? await findRecordedProcess(database) : await findInstance(database, config);
     if (orphan === null) continue;
-    await stopInstance(database, config, orphan);
+    await stopInstance({
+      ...{ paths: database, config, identity: orphan, isForced: () => force },
+      onProgress: (writtenBytes) => report(stopWords(config?.name ?? guid, writtenBytes)),
+    });
     count++;
   }
   return count;

@@ -191,7 +191,8 @@ export async function readLogTail(path: string, fromBytes: number, linesMax: num
   }
 }
 
-async function fileSize(path: string): Promise<number> {
+/** 0 when absent. */
+export async function fileSize(path: string): Promise<number> {
   try {
     return (await stat(path)).size;
   } catch (error) {

@@ -15,6 +15,7 @@
  *
  * The home is an argument everywhere; who reads the environment is the CLI's business.
  */
+import { X509Certificate } from 'node:crypto';
 import { readdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import { z } from 'zod';
@@ -130,20 +131,33 @@ export function isRemovedFolder(name: string): boolean {
  * others, and a folder that is none of ours (lost+found) is no node.
  */
 export async function listNodes(home: string): Promise<(LocalNode | DamagedNode)[]> {
-  const names = (await listFolders(nodesFolder(home))).filter(isClusterName);
+  const names = await listClusters(home);
   const nodes = await Promise.all(
     names.map((cluster) => readNode(home, cluster).catch((damage: CrdbError) => ({ cluster, damage }))),
   );
   return nodes.filter((node) => node !== null);
 }
 
-/** null when this home has no such node. Throws `failed` when its files are damaged. */
+/** Names of all nodes that the home has a folder of. */
+export async function listClusters(home: string): Promise<string[]> {
+  return (await listFolders(nodesFolder(home))).filter(isClusterName);
+}
+
+/** null when this home has no such node, or one that is just being made. Throws `failed` when its files are damaged or some are missing. */
 export async function readNode(home: string, cluster: string): Promise<LocalNode | null> {
   const paths = nodePaths(home, cluster);
   const record = await readRecord(paths, cluster);
+  if (record === null) {
+    // node.json is written last at the first start, and removed by nobody.
+    const holdsDatabases = (await listFolders(paths.databases)).length > 0;
+    if (!holdsDatabases || (await findLockHolder(paths)) !== null) return null;
+    throw missing(paths.record, `${paths.databases} holds databases`, wayBackOfRecord(cluster));
+  }
   const credentials = await readJson(paths.admin, adminCredentials);
+  if (credentials === null) throw missing(paths.admin, `${paths.record} is there`, HINT_ADMIN);
   const certificate = await readText(paths.certificate);
-  if (record === null || credentials === null || certificate === null) return null;
+  if (certificate === null) throw missing(paths.certificate, `${paths.record} is there`, HINT_CERTIFICATE);
+  if (!isCertificate(certificate)) throw damagedCertificate(paths.certificate);
   return { ...record, alive: isDaemonAlive(record), credentials, certificate };
 }
 
@@ -157,8 +171,33 @@ export async function readRecord(paths: NodePaths, cluster: string): Promise<Nod
     // A daemon that stops writes the file anew.
     const hint = runs
       ? `Stop the node, which writes the file anew, and start it again: crdb-cli node stop ${cluster}`
-      : `Move the file away, and start the node with the admin port that it had: crdb-cli node start --name ${cluster} --admin-port PORT --detach`;
+      : `Move the file away, and s${wayBackOfRecord(cluster).slice(1)}`;
     throw new CrdbError('failed', reasonOf(error), { hint, cause: error });
+  }
+}
+
+export const HINT_ADMIN =
+  'Put a copy of it back: the other nodes know this password. To have a new one made, move node.json away as well and start the node.';
+export const HINT_CERTIFICATE =
+  'Put copies of cert.pem and key.pem back: the other nodes pin the certificate. To have new ones made, remove both and start the node.';
+
+function wayBackOfRecord(cluster: string): string {
+  return `Start the node with the admin port that it had: crdb-cli node start --name ${cluster} --admin-port PORT --detach`;
+}
+
+export function missing(path: string, although: string, hint: string): CrdbError {
+  return new CrdbError('failed', `${path} is missing, though ${although}`, { hint });
+}
+
+export function damagedCertificate(path: string): CrdbError {
+  return new CrdbError('failed', `${path} is damaged: it is no PEM certificate`, { hint: HINT_CERTIFICATE });
+}
+
+export function isCertificate(pem: string): boolean {
+  try {
+    return new X509Certificate(pem).raw.length > 0;
+  } catch {
+    return false;
   }
 }
 

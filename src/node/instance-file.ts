@@ -23,6 +23,7 @@ export const instanceConfig: z.ZodType<InstanceConfig> = z.object({
   controlSecret: z.string(),
   memoryBytesMax: z.number(),
   backlogBytesMax: z.number(),
+  clockAheadMaxMs: z.number().exactOptional(),
   compression: z.number(),
   peers: z.array(
     z.object({

@@ -14,13 +14,15 @@ import { isDiskFull, openLog, readJson, readLogTail, replaceJson } from './files
 import type { DatabasePaths } from './home.ts';
 import {
   EXIT_POLL_MS,
-  INSTANCE_SHUTDOWN_MS_MAX,
-  INSTANCE_SIGTERM_MS_MAX,
   LIVENESS_POLL_MS,
+  LOG_TAIL_LINES,
   SIGKILL_MS_MAX,
+  STOP_LOOK_MS,
+  STOP_STALL_MS_MAX,
 } from './limits.ts';
 import { identifyProcess, isAlive, processIdentity, signalProcess, type ProcessIdentity } from './process-identity.ts';
-import { pollUntil } from './system.ts';
+import { StopProgress } from './stop-progress.ts';
+import { monotonicMs, pollUntil, sleep } from './system.ts';
 
 /** Exit code of an instance that could not bind its port (src/instance/config.ts). */
 export const EXIT_PORT_IN_USE = 3;
@@ -89,8 +91,8 @@ export function watchInstance(identity: ProcessIdentity): RunningProcess {
  * recorded start time, or whoever listens on the endpoint knows the control secret and says it is this instance.
  */
 export async function findInstance(paths: DatabasePaths, config: InstanceConfig): Promise<ProcessIdentity | null> {
-  const recorded = await readJson(paths.pid, processIdentity).catch(() => null);
-  if (recorded !== null && recorded.startTime !== null && isAlive(recorded)) return recorded;
+  const recorded = await findRecordedProcess(paths);
+  if (recorded !== null) return recorded;
   try {
     const status = await controlInstance(config).status();
     if (status.guid !== config.guid || status.instanceId !== config.instanceId) return null;
@@ -102,30 +104,63 @@ export async function findInstance(paths: DatabasePaths, config: InstanceConfig)
   }
 }
 
+export interface Stopping {
+  readonly paths: DatabasePaths;
+  /** null: its file cannot be read, so that it cannot be asked to end, only told. */
+  readonly config: InstanceConfig | null;
+  readonly identity: ProcessIdentity;
+  /** The operator does not want to wait; asked again and again. */
+  readonly isForced?: () => boolean;
+  /** Bytes that it has written since it was told to stop. */
+  readonly onProgress?: (writtenBytes: number) => void;
+  readonly stallMsMax?: number;
+}
+
 /**
- * Ends the process: CRDT.SHUTDOWN, then SIGTERM, then SIGKILL, each with its limit. Throws instance_failed when it is
- * still there after all three.
+ * Ends the process: CRDT.SHUTDOWN, then SIGTERM, then SIGKILL, the next one only when it has written nothing for a while, or when it is
+ * forced. Throws instance_failed when it is still there after all three.
  */
-export async function stopInstance(
-  paths: DatabasePaths,
-  config: InstanceConfig,
-  identity: ProcessIdentity,
-): Promise<void> {
-  const endsWithin = (withinMs: number) => pollUntil({ withinMs, everyMs: EXIT_POLL_MS }, () => !isAlive(identity));
+export async function stopInstance(stopping: Stopping): Promise<void> {
+  const { paths, config, identity, isForced = () => false } = stopping;
   const steps = [
-    async () => (await ordersShutdown(config)) && endsWithin(INSTANCE_SHUTDOWN_MS_MAX),
-    async () => !signalProcess(identity, 'SIGTERM') || endsWithin(INSTANCE_SIGTERM_MS_MAX),
-    async () => !signalProcess(identity, 'SIGKILL') || endsWithin(SIGKILL_MS_MAX),
+    async () => !isForced() && config !== null && (await ordersShutdown(config)) && endsWhileItWrites(stopping),
+    async () => !isForced() && (!signalProcess(identity, 'SIGTERM') || (await endsWhileItWrites(stopping))),
+    async () =>
+      !signalProcess(identity, 'SIGKILL') ||
+      pollUntil({ withinMs: SIGKILL_MS_MAX, everyMs: EXIT_POLL_MS }, () => !isAlive(identity)),
   ];
   for (const step of steps) {
     if (isAlive(identity) && !(await step())) continue;
     await rm(paths.pid, { force: true });
     return;
   }
-  throw new CrdbError(
-    'instance_failed',
-    `The process ${identity.pid} of ${config.name} on ${config.host}:${config.port} cannot be ended`,
-  );
+  const whose = config === null ? paths.directory : `${config.name} on ${config.host}:${config.port}`;
+  throw new CrdbError('instance_failed', `The process ${identity.pid} of ${whose} cannot be ended`);
+}
+
+/** Until it is gone (true), or it is forced or stuck (false). */
+async function endsWhileItWrites(stopping: Stopping): Promise<boolean> {
+  const { paths, identity, isForced = () => false, onProgress = () => {}, stallMsMax = STOP_STALL_MS_MAX } = stopping;
+  const progress = new StopProgress(paths);
+  let movedMs = monotonicMs();
+  let lookedMs = -Infinity;
+  while (isAlive(identity)) {
+    const nowMs = monotonicMs();
+    if (isForced() || nowMs - movedMs >= stallMsMax) return false;
+    if (nowMs - lookedMs >= STOP_LOOK_MS) {
+      lookedMs = nowMs;
+      if (await progress.look()) movedMs = nowMs;
+      onProgress(progress.writtenBytes);
+    }
+    await sleep(EXIT_POLL_MS);
+  }
+  return true;
+}
+
+/** The process that the pid file names, if it still runs: what can be known where the other files are damaged. */
+export async function findRecordedProcess(paths: DatabasePaths): Promise<ProcessIdentity | null> {
+  const recorded = await readJson(paths.pid, processIdentity).catch(() => null);
+  return recorded !== null && recorded.startTime !== null && isAlive(recorded) ? recorded : null;
 }
 
 async function ordersShutdown(config: InstanceConfig): Promise<boolean> {
@@ -137,9 +172,12 @@ async function ordersShutdown(config: InstanceConfig): Promise<boolean> {
   }
 }
 
+/** What the process said last of why it ended; Node.js itself ends with its version, after the error and its stack. */
 async function lastLine(paths: DatabasePaths, fromBytes: number): Promise<string> {
-  const [line = ''] = await readLogTail(paths.log, fromBytes, 1).catch(() => []);
+  const lines = await readLogTail(paths.log, fromBytes, LOG_TAIL_LINES).catch(() => []);
+  const last = lines.at(-1) ?? '';
+  if (/^Node\.js v\d/.test(last)) return lines.findLast((line) => /^\w*Error\b/.test(line)) ?? last;
   // Then it could not write why.
-  if (line === '' && (await isDiskFull(paths.directory).catch(() => false))) return 'the disk is full';
-  return line;
+  if (last === '' && (await isDiskFull(paths.directory).catch(() => false))) return 'the disk is full';
+  return last;
 }

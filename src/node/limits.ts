@@ -19,8 +19,8 @@ export const RESTART_HEALTHY_AFTER_MS = 10_000;
 /** Between two questions whether a starting instance is ready. */
 export const READY_POLL_MS = 50;
 
-/** How long a newly created, empty instance may take until it is ready. */
-export const CREATED_READY_MS_MAX = 30_000;
+/** A newly created instance may take as long as it makes progress; without any it may take this long until it is ready. */
+export const CREATED_STALL_MS_MAX = 30_000;
 
 /** Between two looks at a process that is not this one's child, or that is being stopped. */
 export const LIVENESS_POLL_MS = 200;
@@ -31,14 +31,27 @@ export const CONTROL_CONNECT_MS_MAX = 1_000;
 export const CONTROL_CALL_MS_MAX = 2_000;
 export const CONTROL_CLOSE_MS_MAX = 200;
 
-/** How an instance is stopped: after CRDT.SHUTDOWN (it has a log to flush), after SIGTERM, after SIGKILL. */
-export const INSTANCE_SHUTDOWN_MS_MAX = 10_000;
-export const INSTANCE_SIGTERM_MS_MAX = 5_000;
+/**
+ * How an instance is stopped. After CRDT.SHUTDOWN, and again after SIGTERM, it has as long as it needs while it writes (its log, its data);
+ * one that has written nothing for this long is taken for stuck. SIGKILL works at once, or not at all.
+ */
+export const STOP_STALL_MS_MAX = 30_000;
+export const STOP_LOOK_MS = 250;
+export const STOP_NOTE_MS = 5_000;
 export const SIGKILL_MS_MAX = 5_000;
 
-/** How a daemon is stopped from outside: its instances come first, so it gets more than one of them. */
-export const NODE_SHUTDOWN_MS_MAX = 30_000;
-export const NODE_SIGTERM_MS_MAX = 25_000;
+/** Between two questions whether an instance still answers, and for how long it has to be silent to be called unresponsive. */
+export const ANSWER_POLL_MS = 2_000;
+export const UNRESPONSIVE_AFTER_MS = 10_000;
+export const UNRESPONSIVE_MISSED_MIN = 3;
+
+/**
+ * How a daemon is stopped from outside. While its API answers it stops its instances, and it is waited for; silent for this long, or,
+ * after SIGTERM, without a line in its log, it is taken for stuck.
+ */
+export const NODE_SILENT_MS_MAX = 20_000;
+export const NODE_SIGTERM_STALL_MS_MAX = 25_000;
+export const NODE_STOP_LOOK_MS = 200;
 
 /** How long a detached daemon may take until its admin API answers. */
 export const NODE_READY_MS_MAX = 20_000;

@@ -1,5 +1,13 @@
 /** The admin API's calls, answered by this node: its own databases, and tasks that it coordinates with other nodes. */
-import type { ClusterInfo, CreateRequest, Crdb, CrdbTask, DatabaseRecord, NodeStatus } from '../admin/contract.ts';
+import type {
+  ClusterInfo,
+  CreateRequest,
+  Crdb,
+  CrdbTask,
+  DatabaseRecord,
+  NodeStatus,
+  ShutdownRequest,
+} from '../admin/contract.ts';
 import type { AdminService } from '../admin/service.ts';
 import { CrdbError } from '../errors.ts';
 import { createOnAll, deleteOnAll } from './coordinator.ts';
@@ -15,10 +23,10 @@ export interface NodeServiceOptions {
   readonly own: OwnCluster;
   readonly databases: LocalDatabases;
   readonly log: Log;
-  readonly describeNode: () => Omit<NodeStatus, 'instances'>;
+  readonly describeNode: () => Omit<NodeStatus, 'instances' | 'damaged_databases'>;
   /** Where a cluster is now: it may have moved since the database was created. */
   readonly locate: (info: ClusterInfo) => Promise<ClusterInfo>;
-  readonly onShutdown: () => void;
+  readonly onShutdown: (request: ShutdownRequest) => void;
 }
 
 export interface NodeService extends AdminService {
@@ -87,7 +95,11 @@ export function createNodeService(options: NodeServiceOptions): NodeService {
   const describe = (record: DatabaseRecord): Crdb => describeDatabase(record, own.name);
 
   return {
-    nodeStatus: () => ({ ...describeNode(), instances: databases.instances() }),
+    nodeStatus: () => ({
+      ...describeNode(),
+      instances: databases.instances(),
+      damaged_databases: [...databases.damaged()],
+    }),
     shutdown: onShutdown,
     listDatabases: () => databases.list().map(describe),
     getDatabase: (guid) => describe(databases.get(guid)),
@@ -97,6 +109,7 @@ export function createNodeService(options: NodeServiceOptions): NodeService {
     getTask: (id) => tasks.get(id),
     syncStatus: (guid) => databases.syncStatus(guid),
     changeSync: (guid, request) => databases.changeSync(guid, request),
+    resync: (guid, request) => databases.resync(guid, request),
     async prepareLocal(guid, request) {
       refuseWhenStopping();
       return databases.prepare(guid, request);

@@ -23,6 +23,7 @@ export async function listOrphans(home: string, cluster: string): Promise<Instan
       return {
         ...{ guid, name: record.name, id: instance.id, endpoint: endpointOf(instance) },
         ...{ process: 'running', pid: identity.pid, restarts: 0, last_exit: null },
+        ...{ loading: null, unresponsive: null, stopping: null },
       };
     }),
   );

@@ -29,6 +29,20 @@ export function identifyProcess(pid: number): ProcessIdentity | null {
   return { pid, startTime: fields[19] ?? null };
 }
 
+/** Why a process may be silent, as the kernel sees it, with what to do; null when it only seems to be busy. */
+export function explainSilence(pid: number): string | null {
+  let stat: string;
+  try {
+    stat = readFileSync(`/proc/${pid}/stat`, 'latin1');
+  } catch {
+    return null;
+  }
+  const state = stat.charAt(stat.lastIndexOf(')') + 2);
+  if (state === 'T' || state === 't')
+    return `process ${pid} has been stopped by a signal; let it go on: kill -CONT ${pid}`;
+  return state === 'D' ? `process ${pid} waits for the disk` : null;
+}
+
 /** Whether exactly the recorded process still runs. */
 export function isAlive(recorded: ProcessIdentity): boolean {
   const now = identifyProcess(recorded.pid);

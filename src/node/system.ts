@@ -14,6 +14,9 @@ export const timestamp = (): string => new Date().toISOString();
 
 export const sleep = (ms: number): Promise<void> => delay(ms);
 
+/** As `sleep`, for work that goes on beside everything else: it does not keep the process alive. */
+export const sleepAside = (ms: number): Promise<void> => delay(ms, undefined, { ref: false });
+
 export const createGuid = (): string => randomUUID();
 
 /** 192 bits as 32 characters that need no quoting in a URL, a shell or JSON. */

@@ -4,7 +4,7 @@
  * All operations of a call are read before the first is done, so a call with an error changes nothing. They work on a copy of the value,
  * which is written as a whole if anything came of it.
  */
-import type { ValueRef } from '../database/keyspace.ts';
+import type { ValueRef } from '../database/value-ref.ts';
 import { copyBytes } from '../memory/arena.ts';
 import { readBitOffsetOrReply } from './parse-bits.ts';
 import { parseExactInteger } from './parse-number.ts';

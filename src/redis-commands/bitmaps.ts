@@ -4,7 +4,7 @@
  * Whatever changes a bit writes the whole string, since concurrent changes of a string are resolved by the last writer.
  */
 import { TYPE } from '../database/key-ref.ts';
-import type { ValueRef } from '../database/keyspace.ts';
+import type { ValueRef } from '../database/value-ref.ts';
 import { copyBytes } from '../memory/arena.ts';
 import { parseInteger } from './parse-number.ts';
 import { readBitOffsetOrReply, readBitRangeOrReply } from './parse-bits.ts';

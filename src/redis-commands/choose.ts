@@ -4,6 +4,7 @@
  * Choosing: a few of many are drawn until enough different ones have come up; a large part of all is listed and shuffled as far as
  * needed. So the effort follows the number asked for, never its square.
  */
+import { uniformBelow } from '../base/uniform.ts';
 import type { ByteMap } from '../memory/byte-map.ts';
 import { SCAN_BUCKETS_PER_KEY, SCAN_WHOLE_MAX } from './limits.ts';
 
@@ -31,7 +32,7 @@ export function listEntries(maps: ByteMap, map: number): number[] {
 export function shuffleFirst(entries: number[], count: number, random: () => number): readonly number[] {
   if (count >= entries.length) return entries;
   for (let i = 0; i < count; i++) {
-    const j = i + (random() % (entries.length - i));
+    const j = i + uniformBelow(entries.length - i, random);
     const entry = entries[j]!;
     entries[j] = entries[i]!;
     entries[i] = entry;

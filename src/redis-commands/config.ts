@@ -49,7 +49,8 @@ export const CONFIG_COMMANDS = [
     arity: -2,
     flags: [],
     keys: NO_KEYS,
-    deviation: 'A subset of the settings; those of the database are changed with crdb-cli.',
+    deviation:
+      'Settings of the database are changed with crdb-cli. All others of Redis 7.2 are kept and shown until the process ends, most of them without effect.',
     run: () => {},
     subcommands: [
       sub('GET', -3, '2.0.0', 'Returns the effective values of configuration parameters.', get),

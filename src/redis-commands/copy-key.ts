@@ -12,9 +12,10 @@ import type { ByteMap } from '../memory/byte-map.ts';
 import { expiryOf } from './key-access.ts';
 import { VALUE } from './string-access.ts';
 
-/** `source` is there; `target` is another key, and whatever it holds goes. */
+/** `source` is there; `target` is another key, and whatever it holds goes. Throws before anything has changed if the batch has no room for it. */
 export function copyContents(database: Database, source: KeyRef, target: KeyRef): void {
   const { keyspace, writer } = database;
+  demandRoom(database, source, target);
   const atMs = expiryOf(keyspace, source.record);
   if (target.type !== TYPE.none) writer.remove(target);
   if (source.type === TYPE.string) {
@@ -25,6 +26,36 @@ export function copyContents(database: Database, source: KeyRef, target: KeyRef)
   if (source.type === TYPE.hash) copyFields(database, source, target);
   else copyMembers(database, source, target);
   if (atMs >= 0) writer.expire(target, atMs);
+}
+
+/** Effects beside those of the elements: removals of both keys, a time to live. */
+const OTHER_EFFECTS = 3;
+/** An effect has at most so many times the bytes of the record that it makes: names and values are in both, and a record's header is half its overhead. */
+const EFFECT_PER_RECORD = 2;
+
+function demandRoom(database: Database, source: KeyRef, target: KeyRef): void {
+  const { keyspace, writer } = database;
+  const { containers } = keyspace;
+  const names = source.length + 2 * target.length;
+  // Finding the exact size takes half as long as copying: only where all that is in memory might not fit.
+  if (EFFECT_PER_RECORD * keyspace.arena.usedBytes < writer.roomLeft() / 2) return;
+  let effects = OTHER_EFFECTS;
+  let bytes = names;
+  const add = (length: number): void => {
+    effects++;
+    bytes += length;
+  };
+  if (source.type === TYPE.string) add(keyspace.readCell(source.record, VALUE).length);
+  else if (source.type === TYPE.hash) {
+    eachEntry(containers.fields, containers.map(containers.hash(source.record)), (field) =>
+      add(containers.nameLength(field) + keyspace.readCell(field, VALUE).length),
+    );
+  } else {
+    eachEntry(containers.members, containers.map(containers.set(source.record)), (member) =>
+      add(containers.nameLength(member)),
+    );
+  }
+  writer.demandRoom(effects, bytes);
 }
 
 function copyFields(database: Database, source: KeyRef, target: KeyRef): void {

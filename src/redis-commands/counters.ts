@@ -4,9 +4,16 @@
  * They write increments, never values, so concurrent ones add up. The base of a counter is the string's register, as set by SET;
  * what is visible is their sum, exact for integers over the whole int64 and for decimals of any size.
  */
-import { addExact, fitsInt64, formatExact, readInteger, type ExactNumber } from '../crdt/exact-number.ts';
+import {
+  addExact,
+  fitsInt64,
+  formatExact,
+  isBeyondLongDouble,
+  readInteger,
+  type ExactNumber,
+} from '../crdt/exact-number.ts';
 import { TYPE, type KeyRef } from '../database/key-ref.ts';
-import { isInfinite, isTooLarge, parseDecimal, parseExactInteger, replyExact } from './parse-number.ts';
+import { isInfinite, parseDecimal, parseExactInteger, replyExact } from './parse-number.ts';
 import { ONE_KEY, type Call, type CommandSpec } from './spec.ts';
 import { isStringOrReply, readValue } from './string-access.ts';
 import { NOT_A_FLOAT, NOT_AN_INTEGER, WOULD_BE_INFINITE } from './texts.ts';
@@ -72,7 +79,7 @@ function incrbyfloat(call: Call): void {
     reply.error(NOT_A_FLOAT);
     return;
   }
-  if (current === Infinity || change === Infinity || isTooLarge(addExact(current, change))) {
+  if (current === Infinity || change === Infinity || isBeyondLongDouble(addExact(current, change))) {
     reply.error(WOULD_BE_INFINITE);
     return;
   }

@@ -8,6 +8,7 @@ import { ONE_KEY, type Call, type CommandSpec } from './spec.ts';
 
 const LONGER_WINS =
   'Of times to live set at several instances at the same time the longest wins, and PERSIST over all.';
+const LATEST = `${LONGER_WINS} Times after 2^53 - 1 ms (in the year 287396) are refused.`;
 
 /** Conditions of EXPIRE and its kin; bits. */
 const NX = 1;
@@ -76,8 +77,7 @@ function ttl(call: Call, unit: ExpiryUnit): void {
   }
   const ms = unit.isRelative ? atMs - database.nowMs : atMs;
   const value = unit.scale === 1 ? ms : Math.floor((ms + 500) / 1000);
-  if (Number.isSafeInteger(value)) reply.integer(value);
-  else reply.bigint(BigInt(value));
+  reply.integer(value);
 }
 
 function persist(call: Call): void {
@@ -100,7 +100,7 @@ export const EXPIRY_COMMANDS = [
     arity: -3,
     flags: ['write', 'fast'],
     keys: ONE_KEY,
-    deviation: LONGER_WINS,
+    deviation: LATEST,
     run: (call) => expire(call, EX, 'expire'),
   },
   {
@@ -111,7 +111,7 @@ export const EXPIRY_COMMANDS = [
     arity: -3,
     flags: ['write', 'fast'],
     keys: ONE_KEY,
-    deviation: LONGER_WINS,
+    deviation: LATEST,
     run: (call) => expire(call, PX, 'pexpire'),
   },
   {
@@ -122,7 +122,7 @@ export const EXPIRY_COMMANDS = [
     arity: -3,
     flags: ['write', 'fast'],
     keys: ONE_KEY,
-    deviation: LONGER_WINS,
+    deviation: LATEST,
     run: (call) => expire(call, EXAT, 'expireat'),
   },
   {
@@ -133,7 +133,7 @@ export const EXPIRY_COMMANDS = [
     arity: -3,
     flags: ['write', 'fast'],
     keys: ONE_KEY,
-    deviation: LONGER_WINS,
+    deviation: LATEST,
     run: (call) => expire(call, PXAT, 'pexpireat'),
   },
   {

@@ -3,11 +3,12 @@
  *
  * A field's record may be there without counting (only leftovers of a resolved conflict, or its time to live is over), so commands never
  * look at a record that `findVisible` did not give them. Hashes without volatile fields pay nothing for that: the
- * container counts both the visible and the volatile ones.
+ * container counts both the visible and the volatile ones. Counting those that are seen: database/visible-fields.ts.
  *
  * Invariant: an address obtained here is good until the next write.
  */
-import { ValueRef, type Keyspace } from '../database/keyspace.ts';
+import type { Keyspace } from '../database/keyspace.ts';
+import { ValueRef } from '../database/value-ref.ts';
 import { TYPE, type KeyRef } from '../database/key-ref.ts';
 import { SEGMENT_SHIFT } from '../memory/arena.ts';
 import type { Args } from '../resp/args.ts';
@@ -52,17 +53,6 @@ export function findField(keyspace: Keyspace, hash: number, args: Args, index: n
 export function findVisible(keyspace: Keyspace, hash: number, args: Args, index: number): number {
   const field = findField(keyspace, hash, args, index);
   return field !== 0 && keyspace.isFieldVisible(field) ? field : 0;
-}
-
-/** Number of fields that a client sees. */
-export function countVisible(keyspace: Keyspace, hash: number): number {
-  const { containers } = keyspace;
-  if (containers.volatileCount(hash) === 0) return containers.fieldCount(hash);
-  let count = 0;
-  containers.eachField(hash, (field) => {
-    if (keyspace.isFieldVisible(field)) count++;
-  });
-  return count;
 }
 
 export function replyValue(keyspace: Keyspace, reply: Reply, field: number): void {

@@ -5,7 +5,7 @@
  * reply is what a client sees afterwards, which differs from the plain sum only where a merge had passed the int64 bound.
  */
 import { addExact, fitsInt64, readInteger, type ExactNumber } from '../crdt/exact-number.ts';
-import { ValueRef } from '../database/keyspace.ts';
+import { ValueRef } from '../database/value-ref.ts';
 import type { KeyRef } from '../database/key-ref.ts';
 import { clearHiddenField, findVisible, hashKeyForWrite, hashOf, replyValue } from './hash-access.ts';
 import { parseDecimal, parseExactInteger, replyExact } from './parse-number.ts';

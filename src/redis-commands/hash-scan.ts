@@ -1,6 +1,8 @@
 /** Commands that choose or walk through fields of a hash: HRANDFIELD, HSCAN. */
 import { matchGlob } from '../base/glob.ts';
+import { uniformBelow } from '../base/uniform.ts';
 import type { Keyspace } from '../database/keyspace.ts';
+import { countVisibleFields } from '../database/visible-fields.ts';
 import { SEGMENT_SHIFT } from '../memory/arena.ts';
 import type { Reply } from '../resp/reply.ts';
 import { chooseDistinct, scanEntries, shuffleFirst } from './choose.ts';
@@ -9,7 +11,10 @@ import { RANDOM_REPETITIONS_MAX } from './limits.ts';
 import { parseScanOptionsOrReply, readCursorOrReply } from './parse-scan.ts';
 import { readCountOrReply } from './set-scan.ts';
 import { ONE_KEY, type Call, type CommandSpec } from './spec.ts';
-import { SYNTAX_ERROR } from './texts.ts';
+import { OUT_OF_RANGE, SYNTAX_ERROR } from './texts.ts';
+
+/** So many fields with their values can no longer be counted in a signed 64-bit integer. */
+const PAIRS_MAX = 2 ** 62;
 
 function hrandfield(call: Call): void {
   const { args, reply } = call;
@@ -18,6 +23,10 @@ function hrandfield(call: Call): void {
   const withValues = args.count === 4 && args.isWord(3, 'WITHVALUES');
   if (args.count > 4 || (args.count === 4 && !withValues)) {
     reply.error(SYNTAX_ERROR);
+    return;
+  }
+  if (withValues && count >= PAIRS_MAX) {
+    reply.error(OUT_OF_RANGE);
     return;
   }
   const hash = readHash(call);
@@ -41,7 +50,7 @@ function chooseFields(call: Call, hash: number, count: number): readonly number[
   const { fields } = containers;
   const map = containers.map(hash);
   // Where records hide, they are left out first: drawing until a visible one comes up might take long.
-  const hides = containers.volatileCount(hash) > 0 || fields.count(map) !== containers.fieldCount(hash);
+  const hides = fields.count(map) !== countVisibleFields(keyspace, hash);
   const listed = hides ? visibleFields(keyspace, hash) : null;
   if (listed?.length === 0) return listed;
   if (count >= 0) {
@@ -49,7 +58,7 @@ function chooseFields(call: Call, hash: number, count: number): readonly number[
   }
   const chosen: number[] = [];
   while (chosen.length < -count) {
-    chosen.push(listed === null ? fields.random(map, random) : listed[random() % listed.length]!);
+    chosen.push(listed === null ? fields.random(map, random) : listed[uniformBelow(listed.length, random)]!);
   }
   return chosen;
 }

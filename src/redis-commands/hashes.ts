@@ -7,9 +7,9 @@
  */
 import type { Keyspace } from '../database/keyspace.ts';
 import type { KeyRef } from '../database/key-ref.ts';
+import { countVisibleFields } from '../database/visible-fields.ts';
 import type { Reply } from '../resp/reply.ts';
 import {
-  countVisible,
   findField,
   findVisible,
   hashKeyForWrite,
@@ -38,6 +38,12 @@ function setField(call: Call, key: KeyRef, index: number): number {
   const { keyspace, writer } = database;
   const { bytes, starts, lengths } = args;
   const hash = hashOf(keyspace, key);
+  if (hash !== 0 && keyspace.containers.hashes.isStaged(hash)) {
+    // Counting would have all of a large hash settled first (database/stages.ts).
+    const isNew = findVisible(keyspace, hash, args, index) === 0;
+    writer.setField(key, bytes, starts[index]!, lengths[index]!, bytes, starts[index + 1]!, lengths[index + 1]!);
+    return isNew ? 1 : 0;
+  }
   const before = keyspace.containers.fieldCount(hash);
   const isExpired = hash !== 0 && keyspace.containers.volatileCount(hash) > 0 && isHidden(keyspace, hash, call, index);
   writer.setField(key, bytes, starts[index]!, lengths[index]!, bytes, starts[index + 1]!, lengths[index + 1]!);
@@ -112,7 +118,7 @@ function hstrlen(call: Call): void {
 
 function hlen(call: Call): void {
   const hash = readHash(call);
-  if (hash !== REFUSED) call.reply.integer(countVisible(call.database.keyspace, hash));
+  if (hash !== REFUSED) call.reply.integer(countVisibleFields(call.database.keyspace, hash));
 }
 
 /** Which halves of each field a listing replies. */
@@ -124,7 +130,7 @@ function list(call: Call, halves: number): void {
   if (hash === REFUSED) return;
   const { reply } = call;
   const { keyspace } = call.database;
-  const count = countVisible(keyspace, hash);
+  const count = countVisibleFields(keyspace, hash);
   if (halves === (NAMES | VALUES)) reply.map(count);
   else reply.array(count);
   keyspace.containers.eachField(hash, (field) => {

@@ -18,3 +18,7 @@ export const MEMORY_SAMPLES = 5;
 export const SCAN_WHOLE_MAX = 128;
 /** Most elements, repetitions included, that SRANDMEMBER and HRANDFIELD reply for a negative count. */
 export const RANDOM_REPETITIONS_MAX = 2 ** 24;
+
+/** Keys and entries that DEBUG DIGEST looks at between two looks at other clients, and how often it begins anew. */
+export const DIGEST_RECORDS_PER_STEP = 1000;
+export const DIGEST_ATTEMPTS_MAX = 8;

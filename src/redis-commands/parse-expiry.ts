@@ -1,6 +1,8 @@
 /**
  * Times to live among arguments: seconds or milliseconds, from now or since 1970, checked as Redis checks them and turned into ms
  * since 1970.
+ *
+ * Times are doubles everywhere behind this: what a double cannot hold exactly is refused here, as Redis refuses what 64 bits cannot hold.
  */
 import type { ExactNumber } from '../crdt/exact-number.ts';
 import { parseExactInteger } from './parse-number.ts';
@@ -19,8 +21,11 @@ export const PX: ExpiryUnit = { scale: 1, isRelative: true };
 export const EXAT: ExpiryUnit = { scale: 1000, isRelative: false };
 export const PXAT: ExpiryUnit = { scale: 1, isRelative: false };
 
-const INT64_MAX = 2n ** 63n - 1n;
+/** The latest time that is kept to the millisecond, in the year 287396. */
+const EXPIRY_MS_MAX = BigInt(Number.MAX_SAFE_INTEGER);
 const INT64_MIN = -(2n ** 63n);
+/** Seconds up to here, and any time now, add up exactly. */
+const PLAIN_MAX = 2 ** 42;
 
 /**
  * The time that the argument names, ms since 1970; NaN: an error was replied. `command`: lower case, for its text. `positive`: zero and
@@ -45,11 +50,10 @@ export function readExpiryOrReply(
   return atMs;
 }
 
-/** NaN: out of the signed 64-bit range, in which Redis counts milliseconds. */
+/** NaN: later than can be kept, or before what Redis counts in milliseconds. However long ago a time is, it is over. */
 function absolute(value: ExactNumber, scale: number, base: number): number {
-  if (typeof value === 'number' && Math.abs(value) < 2 ** 52) return value * scale + base;
+  if (typeof value === 'number' && Math.abs(value) < PLAIN_MAX) return value * scale + base;
   const product = BigInt(value.toFixed(0)) * BigInt(scale);
-  if (product > INT64_MAX || product < INT64_MIN) return NaN;
   const sum = product + BigInt(Math.trunc(base));
-  return sum > INT64_MAX ? NaN : Number(sum);
+  return sum > EXPIRY_MS_MAX || product < INT64_MIN ? NaN : Number(sum);
 }

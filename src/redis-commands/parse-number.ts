@@ -1,14 +1,11 @@
 /**
  * Numbers among arguments, with Redis's idea of what a number is: integers without leading zeros, spaces or '+' (string2ll), and
- * decimals as strtold takes them, hexadecimal ones excepted.
+ * decimals as strtold takes them, hexadecimal ones included.
  */
-import Big from 'big.js';
 import { isInteger, readDecimal, readInteger, roundDecimals, type ExactNumber } from '../crdt/exact-number.ts';
 import type { Args } from '../resp/args.ts';
 import type { Reply } from '../resp/reply.ts';
 
-/** Where long doubles end on x86: Redis cannot go beyond. */
-const LONG_DOUBLE_MAX = new Big('1.18973149535723176502e4932');
 const INFINITE = /^[+-]?inf(inity)?$/i;
 
 /** A signed 64-bit integer, exact; null: it is not one. */
@@ -29,7 +26,7 @@ export function parseInteger(args: Args, index: number): number {
 export function parseDecimal(args: Args, index: number): ExactNumber | null {
   const value = readDecimal(args.bytes, args.starts[index]!, args.lengths[index]!);
   if (value === null) return isInfinite(args.bytes, args.starts[index]!, args.lengths[index]!) ? Infinity : null;
-  return isTooLarge(value) ? null : roundDecimals(value);
+  return roundDecimals(value);
 }
 
 /** Whether the text says that it is infinite: a number for Redis, but none that can be added to. */
@@ -37,9 +34,6 @@ export function isInfinite(bytes: Uint8Array, start: number, length: number): bo
   if (length < 3 || length > 9) return false;
   return INFINITE.test(Buffer.from(bytes.buffer, bytes.byteOffset + start, length).toString('latin1'));
 }
-
-/** Whether Redis could not hold it. */
-export const isTooLarge = (value: ExactNumber): boolean => typeof value !== 'number' && value.abs().gt(LONG_DOUBLE_MAX);
 
 /** Replies an integer of the whole signed 64-bit range. */
 export function replyExact(reply: Reply, value: ExactNumber): void {

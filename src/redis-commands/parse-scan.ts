@@ -16,13 +16,15 @@ export interface ScanOptions {
 
 const COUNT_DEFAULT = 10;
 /** What strtoul takes, which Redis reads cursors with: a sign, too, and nothing at all for 0. */
+/** What a cursor may take: an integer that a double holds. */
+const CURSOR_BITS = 52;
 const CURSOR = /^$|^[+-]?[0-9]{1,20}$/;
 
 /** The cursor as the byte map takes it (32 bits); null: an error was replied. */
 export function readCursorOrReply({ args, reply }: Call, index: number): number | null {
   const text = args.latin1(index);
   const cursor = CURSOR.test(text) ? BigInt(text) : 2n ** 64n;
-  if (cursor > -(2n ** 64n) && cursor < 2n ** 64n) return Number(BigInt.asIntN(32, cursor));
+  if (cursor > -(2n ** 64n) && cursor < 2n ** 64n) return Number(BigInt.asUintN(CURSOR_BITS, cursor));
   reply.error('ERR invalid cursor');
   return null;
 }

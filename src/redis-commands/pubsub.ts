@@ -9,18 +9,15 @@ import { tooManyArguments } from './texts.ts';
 const VERBS: Record<ChannelKind, string> = { channel: 'subscribe', pattern: 'psubscribe', shard: 'ssubscribe' };
 
 function subscribe(call: Call, kind: ChannelKind): void {
-  const { args, reply, server, session } = call;
+  const { args, server, session } = call;
   for (let i = 1; i < args.count; i++) {
     server.pubsub.subscribe(session, kind, args.latin1(i));
-    reply.push(3);
-    reply.text(VERBS[kind]);
-    reply.bulk(args.bytes, args.starts[i]!, args.lengths[i]!);
-    reply.integer(countFor(call, kind));
+    confirm(call, kind, VERBS[kind], args.view(i));
   }
 }
 
 function unsubscribe(call: Call, kind: ChannelKind): void {
-  const { args, reply, server, session } = call;
+  const { args, server, session } = call;
   const verb = VERBS[kind].replace('subscribe', 'unsubscribe');
   const channels =
     args.count > 1
@@ -28,17 +25,20 @@ function unsubscribe(call: Call, kind: ChannelKind): void {
       : [...session.subscriptions[kind]];
   for (const channel of channels) {
     server.pubsub.unsubscribe(session, kind, channel);
-    const bytes = Buffer.from(channel, 'latin1');
+    confirm(call, kind, verb, Buffer.from(channel, 'latin1'));
+  }
+  if (channels.length === 0) confirm(call, kind, verb, null);
+}
+
+/** Clients count these, and the next message may come at any time: they are told also with CLIENT REPLY OFF. */
+function confirm(call: Call, kind: ChannelKind, verb: string, channel: Buffer | null): void {
+  call.session.confirm((reply) => {
     reply.push(3);
     reply.text(verb);
-    reply.bulk(bytes, 0, bytes.length);
+    if (channel === null) reply.nil();
+    else reply.bulk(channel, 0, channel.length);
     reply.integer(countFor(call, kind));
-  }
-  if (channels.length > 0) return;
-  reply.push(3);
-  reply.text(verb);
-  reply.nil();
-  reply.integer(countFor(call, kind));
+  });
 }
 
 /** Shard channels are counted on their own. */

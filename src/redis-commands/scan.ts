@@ -4,6 +4,7 @@
  * SCAN gives Redis's guarantee, through the byte map's cursor: a key that is there from the first call to the last is returned at least once.
  */
 import { matchGlob } from '../base/glob.ts';
+import { uniformBelow } from '../base/uniform.ts';
 import type { Database } from '../database/database.ts';
 import type { Keyspace } from '../database/keyspace.ts';
 import { TYPE_NAMES } from '../database/key-ref.ts';
@@ -30,10 +31,10 @@ function scan(call: Call): void {
     if (!isVisible(keyspace, record) || (pattern !== null && !nameMatches(keyspace, record, pattern))) return;
     if (type === null || TYPE_NAMES[keyspace.typeOf(record)] === type) found.push(record);
   };
-  do cursor = keyspace.keyMaps.scan(keyspace.keys, cursor, visit);
+  do cursor = keyspace.scan(cursor, visit);
   while (cursor !== 0 && --steps > 0 && seen < count);
   reply.array(2);
-  reply.text(String(cursor >>> 0));
+  reply.text(String(cursor));
   reply.array(found.length);
   for (const record of found) replyName(keyspace, reply, record);
 }
@@ -58,22 +59,24 @@ function randomkey({ database, reply }: Call): void {
 /** 0: there is none. */
 function randomVisible(database: Database): number {
   const { keyspace, random } = database;
-  if (keyspace.keyCount === 0) return 0;
+  if (database.keyCount === 0) return 0;
   for (let i = 0; i < RANDOM_TRIES_MAX; i++) {
-    const record = keyspace.keyMaps.random(keyspace.keys, random);
+    const record = keyspace.stages.keys.random(random);
     if (record !== 0 && isVisible(keyspace, record)) return record;
   }
-  let first = 0;
+  // Nearly all that was met is hidden: whoever looks at all keys chooses among the visible ones (a reservoir of one).
+  let chosen = 0;
+  let seen = 0;
   eachVisible(keyspace, (record) => {
-    first ||= record;
+    if (uniformBelow(++seen, random) === 0) chosen = record;
   });
-  return first;
+  return chosen;
 }
 
 function eachVisible(keyspace: Keyspace, visit: (record: number) => void): void {
   let cursor = 0;
   do {
-    cursor = keyspace.keyMaps.scan(keyspace.keys, cursor, (record) => {
+    cursor = keyspace.scan(cursor, (record) => {
       if (isVisible(keyspace, record)) visit(record);
     });
   } while (cursor !== 0);

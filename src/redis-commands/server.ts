@@ -1,4 +1,5 @@
 /** INFO, TIME, SLOWLOG, DEBUG and what else tools ask of a server on connecting. */
+import { debugDigest } from './debug-digest.ts';
 import { REDIS_VERSION } from './connection.ts';
 import { parseInteger } from './parse-number.ts';
 import { NO_KEYS, type Call, type CommandFlag, type CommandSpec } from './spec.ts';
@@ -98,8 +99,8 @@ export const SERVER_COMMANDS: readonly CommandSpec[] = [
       2,
       '1.0.0',
       'Returns a fingerprint of the data: equal on instances that have converged.',
-      ({ database, reply }) => reply.simple(database.digest()),
-      ADMIN,
+      debugDigest,
+      ['admin', 'noscript', 'stale'],
     ),
   ]),
   spec('LOLWUT', -1, '5.0.0', 'Displays the version.', ({ reply }) => reply.verbatim(`Redis ver. ${REDIS_VERSION}\n`), [

@@ -75,8 +75,10 @@ export interface Session extends Watcher {
   cancelBlock(how: 'timeout' | 'error'): void;
   /** Back to the state after connecting (RESET). */
   reset(): void;
-  /** Bytes pushed to this client outside of a command's reply. */
+  /** A message that is no reply. While a command of this client runs it waits: it follows the command's reply, and stands never inside one. */
   send(write: (reply: Reply) => void): void;
+  /** A reply that CLIENT REPLY does not silence: what a subscription is answered with. */
+  confirm(write: (reply: Reply) => void): void;
 }
 
 export interface SlowEntry {
@@ -163,6 +165,10 @@ export interface ControlPort {
   status(): string;
   pause(from: number | undefined): void;
   resume(from: number | undefined): void;
+  /** Takes in what links bring although a clock is too far ahead. null: done; else the reason. */
+  acceptClock(from: number | undefined): string | null;
+  /** Links connect anew and ask from what is applied by now, or for a full sync. null: ordered; else the reason. */
+  resync(order: { readonly from: number | undefined; readonly full: boolean }): string | null;
   /** null: done; else the reason. */
   configure(json: string): string | null;
   shutdown(): void;

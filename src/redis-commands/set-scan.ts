@@ -9,11 +9,15 @@ import type { KeyRef } from '../database/key-ref.ts';
 import { TYPE } from '../database/key-ref.ts';
 import { chooseDistinct, scanEntries } from './choose.ts';
 import { RANDOM_REPETITIONS_MAX } from './limits.ts';
-import { parseInteger } from './parse-number.ts';
+import { parseExactInteger, parseInteger } from './parse-number.ts';
 import { parseScanOptionsOrReply, readCursorOrReply } from './parse-scan.ts';
 import { memberBytes, readSet, REFUSED, replyMember, setKeyForWrite } from './set-access.ts';
 import { ONE_KEY, type Call, type CommandSpec } from './spec.ts';
 import { NOT_AN_INTEGER, OUT_OF_RANGE, SYNTAX_ERROR } from './texts.ts';
+
+const INT64_MIN = '-9223372036854775808';
+/** Its absolute value would be none. */
+const NOT_A_COUNT = 'ERR value is out of range, value must between -9223372036854775807 and 9223372036854775807';
 
 function spop(call: Call): void {
   const { args, database, reply } = call;
@@ -51,6 +55,8 @@ function popSeveral(call: Call): void {
   const { containers } = database.keyspace;
   const map = containers.map(containers.set(key.record));
   const chosen = chooseDistinct(containers.members, map, count, database.random);
+  const bytes = chosen.reduce((sum, member) => sum + containers.nameLength(member), 0);
+  database.writer.demandRoom(chosen.length, bytes + key.length);
   reply.set(chosen.length);
   for (const member of chosen) pop(call, key, member);
 }
@@ -96,10 +102,11 @@ function srandmember(call: Call): void {
 
 /** The count of a command that repeats elements when it is negative; NaN: an error has been replied. */
 export function readCountOrReply(call: Call, index: number): number {
-  const count = parseInteger(call.args, index);
-  if (Number.isNaN(count)) call.reply.error(NOT_AN_INTEGER);
-  if (!(count < -RANDOM_REPETITIONS_MAX)) return count;
-  call.reply.error(OUT_OF_RANGE);
+  const count = parseExactInteger(call.args, index);
+  if (count === null) call.reply.error(NOT_AN_INTEGER);
+  else if (typeof count !== 'number' && count.toFixed() === INT64_MIN) call.reply.error(NOT_A_COUNT);
+  else if (Number(count) < -RANDOM_REPETITIONS_MAX) call.reply.error(OUT_OF_RANGE);
+  else return Number(count);
   return NaN;
 }
 

@@ -16,6 +16,7 @@ function sadd(call: Call): void {
   const { args, database } = call;
   const { writer } = database;
   const { bytes, starts, lengths, count } = args;
+  if (isStaged(call, key)) return addOneByOne(call, key);
   const before = memberCount(call, key);
   for (let i = 2; i < count; i++) writer.addMember(key, bytes, starts[i]!, lengths[i]!);
   call.reply.integer(memberCount(call, key) - before);
@@ -24,6 +25,24 @@ function sadd(call: Call): void {
 function memberCount(call: Call, key: KeyRef): number {
   const { containers } = call.database.keyspace;
   return key.type === TYPE.set ? containers.memberCount(containers.set(key.record)) : 0;
+}
+
+/** Whether counting the members would have all of a large set settled first (database/stages.ts). */
+function isStaged(call: Call, key: KeyRef): boolean {
+  const { containers } = call.database.keyspace;
+  const set = key.type === TYPE.set ? containers.set(key.record) : 0;
+  return set !== 0 && containers.sets.isStaged(set);
+}
+
+function addOneByOne(call: Call, key: KeyRef): void {
+  const { args, database } = call;
+  const { containers } = database.keyspace;
+  let added = 0;
+  for (let i = 2; i < args.count; i++) {
+    if (!isMember(database.keyspace, containers.set(key.record), args, i)) added++;
+    database.writer.addMember(key, args.bytes, args.starts[i]!, args.lengths[i]!);
+  }
+  call.reply.integer(added);
 }
 
 function srem(call: Call): void {
@@ -85,6 +104,7 @@ function smove(call: Call): void {
     reply.integer(isMember(database.keyspace, database.keyspace.containers.set(source.record), args, 3) ? 1 : 0);
     return;
   }
+  database.writer.demandRoom(2, 2 * args.lengths[3]! + source.length + target.length);
   const isMoved = removeMember(call, source, args, 3);
   if (isMoved) database.writer.addMember(target, args.bytes, args.starts[3]!, args.lengths[3]!);
   reply.integer(isMoved ? 1 : 0);

@@ -4,7 +4,7 @@
  * Invariant: `VALUE` points into the arena; it is good until the next change of data.
  */
 import { type KeyRef, TYPE } from '../database/key-ref.ts';
-import { ValueRef } from '../database/keyspace.ts';
+import { ValueRef } from '../database/value-ref.ts';
 import { KEEP_TTL } from '../database/writer.ts';
 import { SPARE_BYTES_MAX } from './limits.ts';
 import type { Call } from './spec.ts';

@@ -79,11 +79,14 @@ export interface TableEntry {
   readonly isWrite: boolean;
   /** Whether it may take long: the slow log watches it. */
   readonly isTimed: boolean;
+  /** Its arguments may come to several effects: whether there is room for all of them is asked before it runs. */
+  readonly writesSeveral: boolean;
   readonly deniedWhenFull: boolean;
   readonly needsNoAuth: boolean;
   readonly runsInMulti: boolean;
   readonly refusedInMulti: boolean;
   readonly runsWhileSubscribed: boolean;
+  readonly runsWhileLoading: boolean;
   readonly subcommands: readonly TableEntry[];
   /** So far, for INFO commandstats: executed, of these ended with an error, refused before. */
   calls: number;
@@ -148,10 +151,13 @@ function makeEntry(spec: CommandSpec): TableEntry {
     isWrite: has('write'),
     // A plain SET costs what GET costs, and the clock is read for neither.
     isTimed: !has('fast') && spec.name !== 'SET',
+    // SET is one effect, whatever its options are.
+    writesSeveral: has('write') && spec.arity < 0 && spec.name !== 'SET',
     deniedWhenFull: has('denyoom'),
     needsNoAuth: has('no_auth'),
     runsInMulti: has('not_queued'),
     refusedInMulti: has('no_multi'),
+    runsWhileLoading: has('loading'),
     runsWhileSubscribed: WHILE_SUBSCRIBED.has(spec.name),
     subcommands: (spec.subcommands ?? []).map(makeEntry),
     calls: 0,

@@ -12,7 +12,7 @@ function exec(call: Call): void {
   const { reply, session, server } = call;
   const { transaction } = session;
   if (transaction === null) return reply.error('ERR EXEC without MULTI');
-  const dirty = session.dirty || hasExpired(call);
+  const dirty = session.dirty || hasComeOrGone(call);
   session.transaction = null;
   server.forgetWatches(session);
   if (transaction.failed) return reply.error('EXECABORT Transaction discarded because of previous errors.');
@@ -23,10 +23,10 @@ function exec(call: Call): void {
   session.isExecuting = false;
 }
 
-/** Whether a watched key ran out of time and nobody has removed it yet. */
-function hasExpired({ database, session }: Call): boolean {
+/** Whether a watched key ran out of time and nobody has removed it yet, or one that had is there again. */
+function hasComeOrGone({ database, session }: Call): boolean {
   return session.watchedKeys.some(
-    ({ key, existed }) => existed && database.lookup(makeArgs([key]), 0).type === TYPE.none,
+    ({ key, existed }) => existed !== (database.lookup(makeArgs([key]), 0).type !== TYPE.none),
   );
 }
 
@@ -34,8 +34,9 @@ function watch(call: Call): void {
   const { args, database, reply, session } = call;
   if (session.transaction !== null) return reply.error('ERR WATCH inside MULTI is not allowed');
   for (let i = 1; i < args.count; i++) {
-    session.watchedKeys.push({ key: args.copy(i), existed: database.lookup(args, i).type !== TYPE.none });
-    database.watches.watch(args.view(i), session);
+    const existed = database.lookup(args, i).type !== TYPE.none;
+    session.watchedKeys.push({ key: args.copy(i), existed });
+    database.watches.watch(args.view(i), session, !existed);
   }
   reply.ok();
 }

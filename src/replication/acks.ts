@@ -1,24 +1,24 @@
 /**
  * What the other instances say they have applied and have on disk: for WAIT, for stability, for the log's retention.
  *
- * WAIT counts an acknowledgement at once. Stability counts it only when the local version vector covers it (see stability.ts). An acknowledgement
- * that is not covered is held aside, and so is the latest one behind it; were it replaced by each newer one, a busy database would never
+ * WAIT counts an acknowledgement at once. Stability counts it only when the local version vector covers it (see stability.ts), together with what
+ * the peer knew then of generations. An acknowledgement that is not covered is held aside, and so is the latest one behind it; were it replaced by each newer one, a busy database would never
  * have a covered one.
  *
  * Invariant: nobody waiting costs nothing.
  */
 import { VersionVector } from '../crdt/version-vector.ts';
-import { stableVector } from './stability.ts';
+import { StableState, type Generations, type Statement } from './stability.ts';
 import type { DatabasePort } from './ports.ts';
 
 interface PeerAcks {
   applied: VersionVector | null;
   durable: VersionVector | null;
   /** Counted for stability. */
-  counted: VersionVector | null;
+  counted: Statement | null;
   /** Held aside until the local vector covers it; the latest takes its place then. */
-  aside: VersionVector | null;
-  latest: VersionVector | null;
+  aside: Statement | null;
+  latest: Statement | null;
 }
 
 export interface AckWish {
@@ -31,19 +31,23 @@ export interface AckWish {
   readonly durable: boolean;
 }
 
+type AckDatabase = Pick<DatabasePort, 'vector' | 'origins' | 'self'>;
+
+const NONE: Generations = new Map();
+
 interface Waiter {
   readonly wish: AckWish;
   readonly done: () => void;
 }
 
 export class Acks {
-  readonly #database: DatabasePort;
+  readonly #database: AckDatabase;
   readonly #peers = new Map<number, PeerAcks>();
   readonly #waiters = new Set<Waiter>();
   /** Somebody began to wait: the peers are to be asked. */
   onWaiting: () => void = () => undefined;
 
-  constructor(database: DatabasePort) {
+  constructor(database: AckDatabase) {
     this.#database = database;
   }
 
@@ -58,16 +62,24 @@ export class Acks {
   }
 
   /** An ACK, or a HELLO (which says nothing of durability). A restarted peer may have less than before. */
-  note(instance: number, ack: { readonly applied: VersionVector; readonly durable: VersionVector | null }): void {
+  note(
+    instance: number,
+    ack: {
+      readonly applied: VersionVector;
+      readonly durable: VersionVector | null;
+      readonly generations: Generations | null;
+    },
+  ): void {
     const peer = this.#peers.get(instance);
     if (!peer) return;
     peer.applied = ack.applied;
     if (ack.durable) peer.durable = ack.durable;
-    if (peer.aside && ack.applied.covers(peer.aside)) {
-      peer.latest = ack.applied;
+    const statement: Statement = { applied: ack.applied, generations: ack.generations ?? NONE };
+    if (peer.aside && ack.applied.covers(peer.aside.applied)) {
+      peer.latest = statement;
     } else {
       // Nothing aside; or the peer lost what it had said, which then may never come here either.
-      peer.aside = ack.applied;
+      peer.aside = statement;
       peer.latest = null;
     }
     this.#countCovered(peer);
@@ -79,13 +91,13 @@ export class Acks {
     for (const peer of this.#peers.values()) if (peer.aside) this.#countCovered(peer);
   }
 
-  /** What all configured instances have applied, this one included. */
-  stable(): VersionVector {
+  /** What may be forgotten as of now. `known`: what this instance knows of generations. */
+  stability(known: Generations): StableState {
     this.noteLocalMoved();
-    return stableVector(
-      this.#database.vector,
-      [...this.#peers.values()].map((peer) => peer.counted),
-    );
+    const { vector, origins } = this.#database;
+    const peers = new Map([...this.#peers].map(([id, peer]) => [id, peer.counted] as const));
+    const local = { instance: this.#database.self.instance, applied: vector, generations: known };
+    return new StableState({ local, peers, origins });
   }
 
   /** What the peer last said it has applied; null: never heard of. */
@@ -119,7 +131,7 @@ export class Acks {
   }
 
   #countCovered(peer: PeerAcks): void {
-    while (peer.aside && this.#database.vector.covers(peer.aside)) {
+    while (peer.aside && this.#database.vector.covers(peer.aside.applied)) {
       peer.counted = peer.aside;
       peer.aside = peer.latest;
       peer.latest = null;

@@ -10,6 +10,8 @@ export class ApplyTurns {
   readonly #clock: Clock;
   readonly #database: DatabasePort;
   readonly #limits: ReplicationLimits;
+  /** Wall clock when this turn began. */
+  nowMs = 0;
   #endsAtMs = 0;
   #isRunning = false;
   #framesUntilReading = 0;
@@ -29,7 +31,8 @@ export class ApplyTurns {
     this.#over = false;
     this.#framesUntilReading = this.#limits.applyFramesPerClockReading;
     this.#endsAtMs = this.#clock.monotonicMs() + this.#limits.applyTurnMs;
-    this.#database.setTime(this.#clock.nowMs());
+    this.nowMs = this.#clock.nowMs();
+    this.#database.setTime(this.nowMs);
     this.#clock.soon(() => this.#next());
   }
 
@@ -41,6 +44,12 @@ export class ApplyTurns {
     this.#over = this.#clock.monotonicMs() >= this.#endsAtMs;
     return this.#over;
   };
+
+  /** The same after something that takes long: the clock is looked at. */
+  look(): boolean {
+    this.#framesUntilReading = 1;
+    return this.isOver();
+  }
 
   /** Calls `resume` in the next turn. The same function waits once. */
   wait(resume: () => void): void {

@@ -18,21 +18,27 @@ export interface SyncDecisionInput {
   /** The asking instance and what it has. */
   readonly peer: number;
   readonly peerVector: VersionVector;
+  /** The peer's operator has ordered a full sync. */
+  readonly ordered: boolean;
   /** What the log says about the origins the peer is to be sent. */
   readonly location: LogLocation;
 }
 
 export type SyncDecision =
   | { readonly kind: 'partial'; readonly reason: string; readonly position: number }
-  | { readonly kind: 'full'; readonly reason: string };
+  | { readonly kind: 'full'; readonly reason: string; readonly wasPartialAsked: boolean };
 
 /** Digits of a replication ID that tell origins apart in a sentence. */
 const SHORT_ID_DIGITS = 6;
 
 export function decideSync(input: SyncDecisionInput): SyncDecision {
-  return 'position' in input.location
-    ? { kind: 'partial', reason: `partial: ${explainPartial(input)}`, position: input.location.position }
-    : { kind: 'full', reason: `full: ${explainFull(input, input.location.missing)}` };
+  const { location, ordered, peerVector } = input;
+  if (ordered) return { kind: 'full', reason: 'full: ordered by the operator', wasPartialAsked: false };
+  if ('position' in location) {
+    return { kind: 'partial', reason: `partial: ${explainPartial(input)}`, position: location.position };
+  }
+  const wasPartialAsked = !peerVector.entries().next().done;
+  return { kind: 'full', reason: `full: ${explainFull(input, location.missing)}`, wasPartialAsked };
 }
 
 function explainPartial(input: SyncDecisionInput): string {

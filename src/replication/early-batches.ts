@@ -46,7 +46,7 @@ export class EarlyBatches {
   }
 
   /** Applies what can be by now, until `isOver` says the turn is. Returns how many left the buffer. */
-  retry(database: DatabasePort, isOver: () => boolean): number {
+  retry(database: DatabasePort, clockAheadMsMax: number, isOver: () => boolean): number {
     let total = 0;
     let round: number;
     do {
@@ -54,7 +54,7 @@ export class EarlyBatches {
       for (const [origin, queue] of this.#queues) {
         while (queue.head < queue.frames.length && !isOver()) {
           const frame = queue.frames[queue.head]!;
-          if (database.applyBatch(frame, 0, frame.length) === 'early') break;
+          if (database.applyBatch(frame, 0, frame.length, clockAheadMsMax) === 'early') break;
           queue.frames[queue.head++] = null;
           this.bytes -= frame.length;
           this.count--;

@@ -5,21 +5,23 @@
  * at most (`feedReadBytes`), and goes on later from wherever it is, on disk if need be. Frames that are not batches wait for a frame's end,
  * since a batch may be sent in pieces.
  *
+ * A full sync is a snapshot file (`SnapshotSource`) and then the log from the file's position: nothing of it is live, so a slow peer costs the source no memory.
+ *
  * Invariant: a peer is sent nothing before HELLO has been answered, and nothing that a power failure here could still undo where the log
  * promises that: a snapshot too waits for the publish position.
  */
 import { FRAME, FRAME_HEADER_BYTES } from '../crdt/frame.ts';
-import type { VersionVector } from '../crdt/version-vector.ts';
+import { VersionVector } from '../crdt/version-vector.ts';
 import type { Clock, Connection } from '../host/host.ts';
 import type { Acks } from './acks.ts';
 import { decideSync } from './decide-sync.ts';
 import { INITIAL_FEED, stepFeed, type FeedAction, type FeedEvent, type FeedMachine } from './feed.ts';
 import { FrameSplitter, frameSizesFromPuller } from './frame-splitter.ts';
 import { REPLICATION_PROTOCOL, type ReplicationLimits } from './limits.ts';
-import { LogStream, type LogStreamOwner } from './log-stream.ts';
+import { LogStream, type LogStreamOwner, type Refusal } from './log-stream.ts';
 import * as messages from './messages.ts';
 import type { Generations } from './origins.ts';
-import type { DatabasePort, LogPort, ReplicationEvents, SnapshotPort } from './ports.ts';
+import type { DatabasePort, LogPort, ReplicationEvents, SnapshotHandle, SnapshotSource } from './ports.ts';
 
 export interface FeedDependencies {
   readonly guid: string;
@@ -30,16 +32,25 @@ export interface FeedDependencies {
   readonly events: ReplicationEvents;
   readonly acks: Acks;
   readonly generations: Generations;
+  readonly snapshots: SnapshotSource;
   /** The peer's vector, from HELLO or ACK: it may show that we lost own data. */
   readonly onPeerVector: (vector: VersionVector) => void;
   readonly feeds: FeedOwner;
 }
 
+/** Counted since the start or the last reset, all feeds together. */
+export interface FeedCounters {
+  /** Full syncs that were begun; partial ones granted; partial ones that could not be granted. */
+  full: number;
+  partialOk: number;
+  partialErr: number;
+  /** Client messages that were not sent: the peer was slow, or they were too large. */
+  publishDropped: number;
+}
+
 /** What a feed asks of, and tells, all feeds together. */
 export interface FeedOwner {
-  /** `snapshot-turn` follows when it is this feed's turn. */
-  queueSnapshot(feed: FeedDriver): void;
-  freeSnapshot(feed: FeedDriver): void;
+  readonly counters: FeedCounters;
   /** More to send in the next turn. */
   schedulePump(): void;
   onClosed(feed: FeedDriver): void;
@@ -56,14 +67,21 @@ export class FeedDriver implements LogStreamOwner {
   readonly #connection: Connection;
   readonly #splitter: FrameSplitter;
   readonly #stream: LogStream;
-  #snapshot: SnapshotPort | null = null;
-  #snapshotReason: string | null = null;
-  #snapshotPosition = 0;
+  /** What the peer has applied, as it last said. */
+  #peerVector = new VersionVector();
+  /** The peer's operator wants a full sync. */
+  #fullOrdered = false;
+  /** Features that the peer knows. */
+  #known: ReadonlySet<string> = new Set();
+  #snapshot: SnapshotHandle | null = null;
+  #snapshotBytes = 0;
+  #isReadingSnapshot = false;
+  /** Why this feed ended, if it did. */
+  lastError: string | null = null;
 
   #isBlocked = false;
   #isPumping = false;
   #heardAtMs: number;
-  #movedAtMs: number;
   /** A HEARTBEAT is due now. */
   #heartbeatDue = false;
   /** The peer asked for a HEARTBEAT after all that there is. */
@@ -77,10 +95,10 @@ export class FeedDriver implements LogStreamOwner {
     this.#connection = connection;
     this.peer = peer;
     this.#deps = deps;
-    this.#splitter = new FrameSplitter(frameSizesFromPuller(deps.limits));
+    this.#splitter = new FrameSplitter(frameSizesFromPuller(deps.limits), deps.limits);
     this.holder = `feed to instance ${peer}`;
     this.#stream = new LogStream(deps, this);
-    this.#heardAtMs = this.#movedAtMs = deps.clock.monotonicMs();
+    this.#heardAtMs = deps.clock.monotonicMs();
     connection.onData = (bytes) => this.receive(bytes);
     connection.onDrain = () => this.#onDrain();
     connection.onClose = () => this.step({ type: 'closed' });
@@ -89,6 +107,14 @@ export class FeedDriver implements LogStreamOwner {
   /** Where in the log this feed is. */
   get position(): number {
     return this.#stream.position;
+  }
+
+  /** Of the full sync that is being sent. */
+  get fullSyncProgress(): { readonly bytes: number; readonly totalBytes: number; readonly percent: number } | null {
+    if (this.machine.stage !== 'snapshot' || !this.#snapshot) return null;
+    const totalBytes = Math.max(this.#snapshot.bytes, this.#snapshotBytes);
+    const percent = totalBytes === 0 ? 0 : Math.floor((100 * this.#snapshotBytes) / totalBytes);
+    return { bytes: this.#snapshotBytes, totalBytes, percent };
   }
 
   step(event: FeedEvent): void {
@@ -117,7 +143,7 @@ export class FeedDriver implements LogStreamOwner {
     this.#isPumping = true;
     if (this.machine.stage === 'snapshot') this.#pumpSnapshot();
     if (this.machine.stage === 'streaming') this.#stream.pump();
-    if (this.machine.stage === 'queued') this.onBoundary();
+    if (this.machine.stage === 'preparing') this.onBoundary();
     this.#isPumping = false;
   }
 
@@ -126,6 +152,7 @@ export class FeedDriver implements LogStreamOwner {
     if (this.machine.stage !== 'streaming') return;
     if (this.#publishBytes + frame.length > this.#deps.limits.publishQueuedBytesMax) {
       this.publishDropped++;
+      this.#deps.feeds.counters.publishDropped++;
       return;
     }
     this.#publishes.push(frame);
@@ -148,13 +175,6 @@ export class FeedDriver implements LogStreamOwner {
         message: `nothing was received for ${limits.feedSilenceMs} ms`,
       });
     }
-    if (this.machine.stage === 'snapshot' && nowMs - this.#movedAtMs >= limits.snapshotStallMs) {
-      return this.step({
-        type: 'failed',
-        code: 'STALLED',
-        message: `no byte of the snapshot was taken for ${limits.snapshotStallMs} ms`,
-      });
-    }
     this.#heartbeatDue = this.machine.stage !== 'hello';
     this.pump();
   }
@@ -175,6 +195,7 @@ export class FeedDriver implements LogStreamOwner {
       case FRAME.ack: {
         const ack = messages.decodeAck(payload, database.origins);
         if (typeof ack === 'string') return ack;
+        this.#peerVector = ack.applied;
         this.#stream.raiseSent(ack.applied);
         this.#deps.acks.note(this.peer, ack);
         this.#deps.onPeerVector(ack.applied);
@@ -184,6 +205,7 @@ export class FeedDriver implements LogStreamOwner {
         const want = messages.decodeWant(payload, database.origins);
         if (typeof want === 'string') return want;
         database.origins.indexOf(this.peer, want.generation);
+        this.#stream.setPuller({ instance: this.peer, generation: want.generation });
         this.#stream.want(want.origins);
         this.#deps.feeds.schedulePump();
         return null;
@@ -204,12 +226,18 @@ export class FeedDriver implements LogStreamOwner {
 
   #onHello(hello: messages.Hello): void {
     const { database, acks, onPeerVector } = this.#deps;
+    database.origins.indexOf(hello.instance, hello.generation);
+    this.#peerVector = hello.vector;
+    this.#fullOrdered = hello.full;
+    this.#known = new Set(hello.capabilities);
+    const knowsAll = database.capabilities.every((capability) => this.#known.has(capability));
+    this.#stream.restrictTo(knowsAll ? null : this.#known);
     this.#stream.raiseSent(hello.vector);
+    this.#stream.setPuller({ instance: this.peer, generation: hello.generation });
     this.#stream.want(hello.want);
     this.step({ type: 'hello', hello });
     if (this.machine.stage === 'closed') return;
-    database.origins.indexOf(hello.instance, hello.generation);
-    acks.note(this.peer, { applied: hello.vector, durable: null });
+    acks.note(this.peer, { applied: hello.vector, durable: null, generations: null });
     onPeerVector(hello.vector);
     this.#deps.feeds.schedulePump();
   }
@@ -217,7 +245,7 @@ export class FeedDriver implements LogStreamOwner {
   // --- what the machine says ------------------------------------------------------------------------------------------
 
   #perform(action: FeedAction): void {
-    const { database, log, events, feeds } = this.#deps;
+    const { events, feeds } = this.#deps;
     switch (action.do) {
       case 'send-hello':
         return this.#sendHello();
@@ -225,23 +253,19 @@ export class FeedDriver implements LogStreamOwner {
         return this.#decide();
       case 'send-continue':
         events.onLog('info', `feed to instance ${this.peer}: ${action.reason}`);
-        return this.write(messages.encodeContinue(action.reason));
+        feeds.counters.partialOk++;
+        return this.#sendMessage(messages.encodeContinue(action.reason));
       case 'seek':
         this.#stream.seek(action.position);
         return feeds.schedulePump();
-      case 'queue-snapshot':
-        return feeds.queueSnapshot(this);
+      case 'acquire-snapshot':
+        return this.#acquireSnapshot();
       case 'begin-snapshot':
-        this.#snapshot = database.beginSnapshot();
-        this.#snapshotReason = action.reason;
-        this.#snapshotPosition = log.endPosition;
-        this.#movedAtMs = this.#deps.clock.monotonicMs();
-        log.retain(this.holder, this.#snapshotPosition);
-        events.onLog('info', `feed to instance ${this.peer}: ${action.reason}`);
-        return feeds.schedulePump();
+        return this.#beginSnapshot(action.reason);
       case 'send-error':
-        events.onLog('info', `feed to instance ${this.peer} refused: ${action.message}`);
-        if (this.#stream.isBetweenFrames) this.write(messages.encodeError(action));
+        this.lastError = action.message;
+        events.onLog('info', `feed to instance ${this.peer} ended: ${messages.shorten(action.message)}`);
+        if (this.#stream.isBetweenFrames) this.#sendMessage(messages.encodeError(action));
         return;
       case 'close':
         return this.#close();
@@ -260,9 +284,11 @@ export class FeedDriver implements LogStreamOwner {
       vector,
       floor: log.floor,
       want: [],
+      full: false,
+      capabilities: database.capabilities,
       compression: 0,
     };
-    this.write(messages.encodeHello(hello, origins));
+    this.#sendMessage(messages.encodeHello(hello, origins));
   }
 
   /** Where to go on from what the peer has, or that this is impossible. */
@@ -277,18 +303,19 @@ export class FeedDriver implements LogStreamOwner {
       floor: log.floor,
       peer: this.peer,
       peerVector: this.#stream.sent,
+      ordered: this.#fullOrdered,
       location,
     });
+    const isAnswer = this.machine.stage === 'deciding';
+    if (isAnswer && decision.kind === 'full' && decision.wasPartialAsked) this.#deps.feeds.counters.partialErr++;
     this.step({ type: 'decided', decision });
   }
 
   #close(): void {
     const { log, feeds } = this.#deps;
-    this.#snapshot?.abort();
-    this.#snapshot = null;
+    this.#releaseSnapshot();
     this.#publishes.length = 0;
     log.release(this.holder);
-    feeds.freeSnapshot(this);
     feeds.onClosed(this);
     this.#connection.close();
   }
@@ -307,6 +334,11 @@ export class FeedDriver implements LogStreamOwner {
     if (!this.#connection.write(bytes)) this.#isBlocked = true;
   }
 
+  /** Between two frames only. */
+  #sendMessage(message: Buffer): void {
+    for (const frame of messages.splitMessage(message, this.#deps.limits)) this.write(frame);
+  }
+
   /** Frames that are not batches. */
   onBoundary(): void {
     if (this.#isBlocked) return;
@@ -321,7 +353,7 @@ export class FeedDriver implements LogStreamOwner {
       const { vector, origins, self } = database;
       const wallClockMs = clock.nowMs();
       const { endPosition: position, floor } = log;
-      this.write(
+      this.#sendMessage(
         messages.encodeHeartbeat({ vector, wallClockMs, position, floor, generation: self.generation }, origins),
       );
     }
@@ -334,7 +366,7 @@ export class FeedDriver implements LogStreamOwner {
     }
     if (this.#askAfterDrain) {
       this.#askAfterDrain = false;
-      this.write(messages.encodeAsk());
+      this.#sendMessage(messages.encodeAsk());
     }
     this.onBoundary();
   }
@@ -351,48 +383,110 @@ export class FeedDriver implements LogStreamOwner {
   }
 
   onHole(reason: string): void {
-    this.step({ type: 'decided', decision: { kind: 'full', reason: `full: ${reason}` } });
+    this.step({ type: 'decided', decision: { kind: 'full', reason: `full: ${reason}`, wasPartialAsked: false } });
   }
 
   onFailed(message: string): void {
     this.step({ type: 'failed', code: 'LOG', message });
   }
 
+  onRefused({ instance, needs }: Refusal): void {
+    this.#failUnsupported(needs, `an operation of instance ${instance}`);
+  }
+
+  // --- the snapshot ---------------------------------------------------------------------------------------------------
+
+  #acquireSnapshot(): void {
+    const { snapshots } = this.#deps;
+    snapshots.acquire().then(
+      (handle) => {
+        if (this.machine.stage !== 'preparing' || this.#snapshot) return handle.release();
+        this.#snapshot = handle;
+        this.step({ type: 'snapshot-ready' });
+      },
+      (error: unknown) => {
+        if (this.machine.stage !== 'preparing') return;
+        this.step({ type: 'failed', code: 'SNAPSHOT', message: `no snapshot can be sent: ${describeError(error)}` });
+      },
+    );
+  }
+
+  #beginSnapshot(reason: string): void {
+    const snapshot = this.#snapshot!;
+    const { database, log, events, feeds } = this.#deps;
+    const unknown = database.features.filter((need) => !this.#known.has(need));
+    if (unknown.length > 0) return this.#failUnsupported(unknown, 'the snapshot');
+    this.#snapshotBytes = 0;
+    this.#fullOrdered = false;
+    log.retain(this.holder, snapshot.position);
+    events.onLog('info', `feed to instance ${this.peer}: ${reason}`);
+    feeds.counters.full++;
+    const { vector, bytes } = snapshot;
+    this.#sendMessage(messages.encodeFullResync({ reason, vector, bytes }, database.origins));
+    feeds.schedulePump();
+  }
+
+  /** One read at a time; what it brings is sent in pieces that the peer can load in one go. */
   #pumpSnapshot(): void {
-    const { log, limits, feeds } = this.#deps;
-    if (log.publishPosition < this.#snapshotPosition || !this.#snapshot) return;
-    this.#announceSnapshot(this.#snapshot);
-    for (let bytesLeft = limits.feedPumpBytesMax; !this.#isBlocked && this.#snapshot;) {
-      this.onBoundary();
-      if (bytesLeft <= 0) return feeds.schedulePump();
-      const piece = this.#snapshot.next(limits.snapshotPieceBytes);
-      if (piece === null) return this.#endSnapshot(this.#snapshot);
+    const snapshot = this.#snapshot;
+    if (!snapshot || this.#isReadingSnapshot) return;
+    this.onBoundary();
+    if (this.#isBlocked || this.#deps.log.publishPosition < snapshot.position) return;
+    this.#isReadingSnapshot = true;
+    snapshot.next().then(
+      (bytes) => {
+        this.#isReadingSnapshot = false;
+        if (snapshot !== this.#snapshot) return;
+        if (bytes === null) this.#endSnapshot(snapshot);
+        else this.#sendPieces(bytes);
+        this.#deps.feeds.schedulePump();
+      },
+      (error: unknown) => {
+        this.#isReadingSnapshot = false;
+        if (snapshot !== this.#snapshot) return;
+        this.step({
+          type: 'failed',
+          code: 'SNAPSHOT',
+          message: `the snapshot cannot be read: ${describeError(error)}`,
+        });
+      },
+    );
+  }
+
+  #sendPieces(bytes: Buffer): void {
+    const { snapshotPieceBytes } = this.#deps.limits;
+    for (let at = 0; at < bytes.length; at += snapshotPieceBytes) {
+      const piece = bytes.subarray(at, at + snapshotPieceBytes);
       this.write(messages.encodeSnapshotHeader(piece.length));
       this.write(piece);
-      bytesLeft -= piece.length;
-      this.#movedAtMs = this.#deps.clock.monotonicMs();
     }
+    this.#snapshotBytes += bytes.length;
   }
 
-  #announceSnapshot(snapshot: SnapshotPort): void {
-    if (this.#snapshotReason === null) return;
-    const { vector, bytesEstimate } = snapshot;
-    const message = { reason: this.#snapshotReason, vector, bytesEstimate };
-    this.#snapshotReason = null;
-    this.write(messages.encodeFullResync(message, this.#deps.database.origins));
-  }
-
-  #endSnapshot(snapshot: SnapshotPort): void {
-    this.write(messages.encodeSnapshotEnd());
-    this.#snapshot = null;
-    this.#stream.seekAfter(snapshot.vector, this.#snapshotPosition);
-    this.#deps.feeds.freeSnapshot(this);
+  /** The peer has the snapshot and what it had applied; whatever else was sent before it has thrown away. */
+  #endSnapshot(snapshot: SnapshotHandle): void {
+    this.#sendMessage(messages.encodeSnapshotEnd());
+    const vector = snapshot.vector.clone();
+    vector.raiseAll(this.#peerVector);
+    this.#stream.seekAfter(vector, snapshot.position);
+    this.#releaseSnapshot();
     this.step({ type: 'snapshot-sent' });
+  }
+
+  #releaseSnapshot(): void {
+    this.#snapshot?.release();
+    this.#snapshot = null;
+  }
+
+  #failUnsupported(needs: readonly string[], what: string): void {
+    const message = `instance ${this.peer} does not know ${needs.join(', ')}, which ${what} needs: upgrade it to the release of instance ${this.#deps.database.self.instance}`;
+    this.step({ type: 'failed', code: 'UNSUPPORTED', message });
   }
 
   #onDrain(): void {
     this.#isBlocked = false;
-    this.#movedAtMs = this.#deps.clock.monotonicMs();
     this.pump();
   }
 }
+
+const describeError = (error: unknown): string => (error instanceof Error ? error.message : String(error));

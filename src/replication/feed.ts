@@ -5,18 +5,18 @@
  *   hello ───────────> deciding ─────────> streaming <───────────────┐
  *                         │ full               │ the log has moved on │ sent
  *                         v                    v                      │
- *                       queued <───────────────┘                      │
- *                         │ its turn                                  │
+ *                     preparing <──────────────┘                      │
+ *                         │ a snapshot file is there                  │
  *                         └───────────────> snapshot ─────────────────┘
  *
- * Every stage ends in `closed` when the connection does, or after an ERROR frame. One snapshot is taken at a time: while a feed is `queued`
- * the peer receives heartbeats only.
+ * Every stage ends in `closed` when the connection does, or after an ERROR frame. A full sync is a file that is read, so a slow peer costs nothing but
+ * the file and the log behind it; while the file is made (`preparing`) the peer receives heartbeats only.
  */
 import type { SyncDecision } from './decide-sync.ts';
 import { REPLICATION_PROTOCOL } from './limits.ts';
 import type { Hello } from './messages.ts';
 
-export type FeedStage = 'hello' | 'deciding' | 'queued' | 'snapshot' | 'streaming' | 'closed';
+export type FeedStage = 'hello' | 'deciding' | 'preparing' | 'snapshot' | 'streaming' | 'closed';
 
 export interface FeedMachine {
   readonly stage: FeedStage;
@@ -26,7 +26,7 @@ export interface FeedMachine {
 export type FeedEvent =
   | { readonly type: 'hello'; readonly hello: Hello }
   | { readonly type: 'decided'; readonly decision: SyncDecision }
-  | { readonly type: 'snapshot-turn' }
+  | { readonly type: 'snapshot-ready' }
   | { readonly type: 'snapshot-sent' }
   | { readonly type: 'failed'; readonly code: string; readonly message: string }
   | { readonly type: 'closed' };
@@ -37,7 +37,7 @@ export type FeedAction =
   | { readonly do: 'send-continue'; readonly reason: string }
   /** Stream the log from here. */
   | { readonly do: 'seek'; readonly position: number }
-  | { readonly do: 'queue-snapshot' }
+  | { readonly do: 'acquire-snapshot' }
   | { readonly do: 'begin-snapshot'; readonly reason: string }
   | { readonly do: 'send-error'; readonly code: string; readonly message: string }
   | { readonly do: 'close' };
@@ -67,8 +67,8 @@ export function stepFeed(state: FeedMachine, event: FeedEvent, context: FeedCont
     }
     case 'decided':
       return decided(state, event.decision);
-    case 'snapshot-turn':
-      if (stage !== 'queued' || !state.lastDecision) return { state, actions: [] };
+    case 'snapshot-ready':
+      if (stage !== 'preparing' || !state.lastDecision) return { state, actions: [] };
       return {
         state: { ...state, stage: 'snapshot' },
         actions: [{ do: 'begin-snapshot', reason: state.lastDecision.reason }],
@@ -85,7 +85,7 @@ export function stepFeed(state: FeedMachine, event: FeedEvent, context: FeedCont
 /** A decision comes after HELLO, or while streaming when the log no longer has what is next. */
 function decided(state: FeedMachine, decision: SyncDecision): FeedStep {
   if (decision.kind === 'full') {
-    return { state: { stage: 'queued', lastDecision: decision }, actions: [{ do: 'queue-snapshot' }] };
+    return { state: { stage: 'preparing', lastDecision: decision }, actions: [{ do: 'acquire-snapshot' }] };
   }
   const seek: FeedAction = { do: 'seek', position: decision.position };
   if (state.stage === 'streaming') return { state, actions: [seek] };

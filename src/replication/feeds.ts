@@ -1,12 +1,24 @@
 /**
- * All feeds of an instance: accepts peers, pumps at most once per turn and millisecond, and lends the one snapshot.
+ * All feeds of an instance: accepts peers, pumps at most once per turn and millisecond, counts.
  */
 import type { Connection, Timer } from '../host/host.ts';
-import { FeedDriver, type FeedDependencies, type FeedOwner } from './feed-driver.ts';
+import { FeedDriver, type FeedCounters, type FeedDependencies, type FeedOwner } from './feed-driver.ts';
+import type { FeedStage } from './feed.ts';
 import { REPLICATION_PROTOCOL } from './limits.ts';
-import { encodePublish, type Publish } from './messages.ts';
+import { encodePublish, shorten, type Publish } from './messages.ts';
 
 export type FeedsDependencies = Omit<FeedDependencies, 'feeds'>;
+
+export interface FeedStatus {
+  readonly peer: number;
+  readonly stage: FeedStage;
+  /** Where in the log it is. */
+  readonly position: number;
+  readonly publishDropped: number;
+  readonly fullSync: { readonly bytes: number; readonly totalBytes: number; readonly percent: number } | null;
+  /** Why the last feed to this peer ended, until one streams again. */
+  readonly lastError: string | null;
+}
 
 interface SyncRequest {
   readonly protocol: unknown;
@@ -18,7 +30,9 @@ export class Feeds implements FeedOwner {
   readonly #deps: FeedsDependencies;
   readonly #feeds = new Map<number, FeedDriver>();
   #peers: ReadonlySet<number> = new Set();
-  readonly #snapshotQueue: FeedDriver[] = [];
+  readonly counters: FeedCounters = { full: 0, partialOk: 0, partialErr: 0, publishDropped: 0 };
+  /** Why the last feed to a peer ended, until the next one streams. */
+  readonly #endings = new Map<number, string>();
   #timer: Timer | null = null;
   #isScheduled = false;
   #pumpedAtMs = -Infinity;
@@ -44,6 +58,7 @@ export class Feeds implements FeedOwner {
   /** The instances that may pull; a feed to any other ends. */
   configure(peers: readonly number[]): void {
     this.#peers = new Set(peers);
+    for (const peer of this.#endings.keys()) if (!this.#peers.has(peer)) this.#endings.delete(peer);
     for (const [peer, feed] of this.#feeds) {
       if (this.#peers.has(peer)) continue;
       feed.step({
@@ -61,11 +76,11 @@ export class Feeds implements FeedOwner {
   accept(connection: Connection, request: string, rest: Uint8Array): void {
     const checked = this.#checkRequest(request);
     if (typeof checked === 'string') {
-      this.#deps.events.onLog('info', `feed refused to ${connection.remote}: ${checked}`);
+      this.#deps.events.onLog('info', `feed refused to ${connection.remote}: ${shorten(checked)}`);
       connection.onData = () => undefined;
       connection.onDrain = () => undefined;
       connection.onClose = () => undefined;
-      connection.write(Buffer.from(`-${checked}\r\n`));
+      connection.write(Buffer.from(`-${shorten(checked)}\r\n`));
       connection.close();
       return;
     }
@@ -81,7 +96,10 @@ export class Feeds implements FeedOwner {
     if (this.#feeds.size === 0) return;
     const frame = encodePublish(message);
     if (frame.length > this.#deps.limits.controlFrameBytesMax) {
-      this.#deps.events.onLog('info', `message not sent to other instances: ${frame.length} bytes are too many`);
+      this.counters.publishDropped++;
+      const { controlFrameBytesMax } = this.#deps.limits;
+      const text = `${frame.length} bytes, at most ${controlFrameBytesMax} are sent`;
+      this.#deps.events.onLog('info', `message not sent to other instances: ${text}`);
       return;
     }
     for (const feed of this.#feeds.values()) feed.publish(frame);
@@ -102,36 +120,30 @@ export class Feeds implements FeedOwner {
     else clock.after(limits.pumpMinMs, this.#pump);
   }
 
-  /** For status: who is fed, in which stage, and from where in the log. */
-  list(): readonly FeedDriver[] {
-    return [...this.#feeds.values()];
+  /** For status: every peer that is fed, or was refused. */
+  status(): FeedStatus[] {
+    const ended = [...this.#endings].filter(([peer]) => !this.#feeds.has(peer));
+    return [
+      ...[...this.#feeds.values()].map((feed) => {
+        const { peer, machine, position, publishDropped, fullSyncProgress } = feed;
+        if (machine.stage === 'streaming') this.#endings.delete(peer);
+        const lastError = this.#endings.get(peer) ?? null;
+        return { peer, stage: machine.stage, position, publishDropped, fullSync: fullSyncProgress, lastError };
+      }),
+      ...ended.map(([peer, lastError]) => {
+        return { peer, stage: 'closed' as const, position: 0, publishDropped: 0, fullSync: null, lastError };
+      }),
+    ];
   }
 
-  queueSnapshot(feed: FeedDriver): void {
-    this.#snapshotQueue.push(feed);
-    if (this.#snapshotQueue[0] === feed) this.#grantSnapshot(feed);
-  }
-
-  freeSnapshot(feed: FeedDriver): void {
-    const index = this.#snapshotQueue.indexOf(feed);
-    if (index < 0) return;
-    this.#snapshotQueue.splice(index, 1);
-    const next = this.#snapshotQueue[0];
-    if (index === 0 && next) this.#grantSnapshot(next);
-  }
-
-  /** In a later turn, and when the database can: the disk's snapshot and a merge come first. */
-  #grantSnapshot(feed: FeedDriver): void {
-    const { clock, database, limits } = this.#deps;
-    clock.soon(() => {
-      if (this.#snapshotQueue[0] !== feed) return;
-      if (!database.isSnapshotting && !database.writesHeld) return feed.step({ type: 'snapshot-turn' });
-      clock.after(limits.snapshotRetryMs, () => this.#grantSnapshot(feed));
-    });
+  resetCounters(): void {
+    Object.assign(this.counters, { full: 0, partialOk: 0, partialErr: 0, publishDropped: 0 });
   }
 
   onClosed(feed: FeedDriver): void {
-    if (this.#feeds.get(feed.peer) === feed) this.#feeds.delete(feed.peer);
+    if (this.#feeds.get(feed.peer) !== feed) return;
+    this.#feeds.delete(feed.peer);
+    if (feed.lastError !== null && this.#peers.has(feed.peer)) this.#endings.set(feed.peer, feed.lastError);
   }
 
   #pumpAll(): void {

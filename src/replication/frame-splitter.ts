@@ -4,12 +4,12 @@
  * A frame that lies whole in what arrived is handed out where it lies. Only a frame that was cut is copied, each byte once: the rest goes to
  * a carry buffer that doubles up to the frame's announced length, so neither a gigabyte in small pieces becomes quadratic nor does an
  * announced length alone take memory. The limit is per kind and is checked on the first five bytes; a kind without a limit is an
- * error.
+ * error. A message that came in parts is put together here: nobody else knows that there are any.
  *
  * Use: `push`, then `next` until false (or until the caller wants to stop), then `detach`, after which the pushed bytes are no
  * longer looked at. Invariant: bytes not handed out yet are kept; after an error nothing is handed out any more.
  */
-import { BATCH, FRAME, FRAME_HEADER_BYTES, readU32 } from '../crdt/frame.ts';
+import { BATCH, FRAME, FRAME_HEADER_BYTES, readU32, writeU32 } from '../crdt/frame.ts';
 import type { ReplicationLimits } from './limits.ts';
 
 const EMPTY = new Uint8Array(0);
@@ -19,22 +19,23 @@ const CARRY_BYTES_MIN = 1024;
 export type FrameSizes = Float64Array;
 
 const fromPeer = [
+  'part',
   'hello',
   'continue',
   'fullResync',
-  'snapshot',
   'snapshotEnd',
   'heartbeat',
   'publish',
   'ask',
   'error',
 ] as const;
-const fromPuller = ['hello', 'ack', 'want', 'ask', 'error'] as const;
+const fromPuller = ['part', 'hello', 'ack', 'want', 'ask', 'error'] as const;
 
 /** What the pulling side accepts. */
 export function frameSizesFromPeer(limits: ReplicationLimits): FrameSizes {
   const sizes = sizesOf(fromPeer, limits.controlFrameBytesMax);
   sizes[FRAME.batch] = limits.batchFrameBytesMax;
+  sizes[FRAME.snapshot] = limits.snapshotPieceBytes + FRAME_HEADER_BYTES;
   return sizes;
 }
 
@@ -50,6 +51,7 @@ function sizesOf(kinds: readonly (keyof typeof FRAME)[], bytesMax: number): Fram
 
 export class FrameSplitter {
   readonly #sizes: FrameSizes;
+  readonly #messageBytesMax: number;
   /** The frame that `next` found: `bytes[start]` is its first byte, `end` the offset after its last. */
   bytes: Uint8Array = EMPTY;
   start = 0;
@@ -57,15 +59,21 @@ export class FrameSplitter {
   kind = 0;
   /** Why nothing more can be read; null: all is well. */
   error: string | null = null;
+  /** The error is a frame or message that is too large: the same will come again. */
+  isTooLarge = false;
 
   #input: Uint8Array = EMPTY;
   #at = 0;
   #owned = true;
   #carry: Uint8Array = EMPTY;
   #carried = 0;
+  /** Of a message that comes in several frames: the payloads so far. */
+  #parts: Uint8Array[] = [];
+  #partBytes = 0;
 
-  constructor(sizes: FrameSizes) {
+  constructor(sizes: FrameSizes, limits: ReplicationLimits) {
     this.#sizes = sizes;
+    this.#messageBytesMax = limits.controlMessageBytesMax;
   }
 
   /** Bytes held that were not handed out yet. */
@@ -87,8 +95,50 @@ export class FrameSplitter {
     this.#at = 0;
   }
 
-  /** Whether there is another whole frame; it is valid until the next call of anything here. */
+  /** Whether there is another whole frame, or message in parts; it is valid until the next call of anything here. */
   next(): boolean {
+    while (this.#nextFrame()) {
+      if (this.kind !== FRAME.part && this.#partBytes === 0) return true;
+      if (this.kind === FRAME.batch || this.kind === FRAME.snapshot) {
+        this.error = 'a message in parts lacks its last one';
+        return false;
+      }
+      if (!this.#keepPart()) return false;
+      if (this.kind === FRAME.part) continue;
+      this.#joinParts();
+      return true;
+    }
+    return false;
+  }
+
+  #keepPart(): boolean {
+    const payload = this.bytes.subarray(this.start + FRAME_HEADER_BYTES, this.end);
+    this.#partBytes += payload.length;
+    if (this.#partBytes + FRAME_HEADER_BYTES > this.#messageBytesMax) {
+      this.error = `a message in parts has more than the ${this.#messageBytesMax} bytes that are allowed`;
+      this.isTooLarge = true;
+      return false;
+    }
+    // Not `slice`, which on a Buffer copies nothing.
+    this.#parts.push(new Uint8Array(payload));
+    return true;
+  }
+
+  #joinParts(): void {
+    const whole = new Uint8Array(FRAME_HEADER_BYTES + this.#partBytes);
+    writeU32(whole, 0, this.#partBytes + 1);
+    whole[4] = this.kind;
+    let at = FRAME_HEADER_BYTES;
+    for (const part of this.#parts) {
+      whole.set(part, at);
+      at += part.length;
+    }
+    this.#parts = [];
+    this.#partBytes = 0;
+    this.#found(whole, 0, whole.length);
+  }
+
+  #nextFrame(): boolean {
     if (this.error !== null) return false;
     if (this.#carried > 0) return this.#nextFromCarry();
     const left = this.#input.length - this.#at;
@@ -154,9 +204,10 @@ export class FrameSplitter {
     const kind = bytes[at + 4]!;
     const bytesMax = this.#sizes[kind]!;
     if (bytesMax === 0) this.error = `not a frame that belongs here: kind ${kind}, ${length} bytes`;
-    else if (length > bytesMax)
+    else if (length > bytesMax) {
       this.error = `a frame of kind ${kind} has ${length} bytes, at most ${bytesMax} are allowed`;
-    else if (length < (kind === FRAME.batch ? BATCH.body : FRAME_HEADER_BYTES)) {
+      this.isTooLarge = true;
+    } else if (length < (kind === FRAME.batch ? BATCH.body : FRAME_HEADER_BYTES)) {
       this.error = `a frame of kind ${kind} has only ${length} bytes`;
     }
     return this.error === null ? length : 0;

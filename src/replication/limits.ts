@@ -10,14 +10,18 @@ export const REPLICATION_PROTOCOL = 1;
 export const REPLICATION_LIMITS = {
   /** One batch: 1 GiB of effects and what surrounds them. */
   batchFrameBytesMax: 1024 * MIB + 64 * KIB,
-  /** HELLO, ACK, WANT and all others that are not batches; a PUBLISH too. */
+  /** A frame of HELLO, ACK, WANT and all others that are not batches; a PUBLISH too. */
   controlFrameBytesMax: MIB,
+  /** A message of those; what has more bytes than one frame travels in parts. */
+  controlMessageBytesMax: 8 * MIB,
+  /** Characters of a text from or for the other side: reasons, errors. */
+  textCharsMax: 1000,
   /** One RESP line of the handshake. */
   handshakeLineBytesMax: 4 * KIB,
   /** Origins that one message may name. */
-  originsPerMessageMax: 4096,
+  originsPerMessageMax: 32_767,
 
-  /** Pulling side: time for applying batches per event-loop turn, all links together. */
+  /** Pulling side: time for applying batches and loading snapshots per event-loop turn, all links together. */
   applyTurnMs: 2,
   /** Pulling side: batches between two looks at the clock. */
   applyFramesPerClockReading: 32,
@@ -53,21 +57,15 @@ export const REPLICATION_LIMITS = {
   /** Client messages that wait in a feed; more are dropped. */
   publishQueuedBytesMax: MIB,
 
-  /** One SNAPSHOT frame's payload. */
-  snapshotPieceBytes: 64 * KIB,
-  /** A peer that takes no more of a snapshot for this long gives way to the next. */
-  snapshotStallMs: 60_000,
-  /** While the database cannot begin a snapshot (another is read, a merge runs) a feed asks again. */
-  snapshotRetryMs: 50,
-  /** Merging: bytes between two looks at the clock, records per step of the sweep. */
-  mergePieceBytes: 16 * KIB,
-  mergeRecordsPerStep: 1024,
-  mergeTurnMs: 2,
+  /** One SNAPSHOT frame's payload, and so what is loaded at the other side between two looks at the clock. */
+  snapshotPieceBytes: 16 * KIB,
 
   /** A link down for longer has its origins relayed by another peer. */
   relayGraceMs: 500,
   relayDecisionMs: 250,
 
+  /** What carries a clock that is further ahead than this is not taken in. */
+  clockAheadMaxMs: 60_000,
   /** A peer's clock further away than this is reported. */
   driftMaxMs: 500,
   /** Heartbeats of which the most favourable counts: one that waited in a buffer looks like a clock that lags. */

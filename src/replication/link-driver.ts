@@ -2,64 +2,28 @@
  * One link's I/O on the pulling side: connects, speaks RESP and then frames, feeds what it reads to the state machine (link.ts) and does
  * what that says. Batches do not pass through the machine: while it is streaming they go straight to the database.
  *
- * Back-pressure has one form: a *hold*. Whoever cannot take more (the event-loop turn is over, a merge runs, early batches are full,
- * the disk is behind) holds the link; it stops reading its connection, and what is already here waits in the splitter.
+ * Back-pressure has one form: a *hold*. Whoever cannot take more (the event-loop turn is over, early batches are full, the disk is
+ * behind) holds the link; it stops reading its connection, and what is already here waits in the splitter.
  *
  * Invariant: frames of a link are handled strictly in order, and none after its connection was given up.
  */
-import { AssertionError } from '../base/assert.ts';
 import { FRAME, FRAME_HEADER_BYTES } from '../crdt/frame.ts';
 import { VersionVector } from '../crdt/version-vector.ts';
-import type { Clock, Connection, Network, Random, Timer } from '../host/host.ts';
+import type { Connection, Timer } from '../host/host.ts';
 import type { PeerConfig } from '../instance/config.ts';
 import { AckSender } from './ack-sender.ts';
-import type { ApplyTurns } from './apply-turns.ts';
-import { EarlyBatches, originOfBatch } from './early-batches.ts';
+import type { EarlyBatches } from './early-batches.ts';
 import { FrameSplitter, frameSizesFromPeer } from './frame-splitter.ts';
-import { FullSync } from './full-sync.ts';
-import { REPLICATION_PROTOCOL, type ReplicationLimits } from './limits.ts';
+import { FullSync, type FullSyncProgress } from './full-sync.ts';
+import { Intake } from './intake.ts';
+import { REPLICATION_PROTOCOL } from './limits.ts';
 import { INITIAL_LINK, isPermanentCode, stepLink, type LinkAction, type LinkEvent, type LinkMachine } from './link.ts';
 import * as messages from './messages.ts';
-import type { DatabasePort, LogPort, ReplicationEvents, SpoolPort } from './ports.ts';
+import type { LinkDependencies } from './link-owner.ts';
 import { encodeCommand, ReplyLines } from './resp-handshake.ts';
 
 /** Why a link does not read on. */
-export const HOLD = { turn: 1, merge: 2, early: 4, spool: 8, snapshotEnd: 16 } as const;
-
-export interface LinkDependencies {
-  readonly guid: string;
-  readonly secret: () => string;
-  readonly clock: Clock;
-  readonly random: Random;
-  readonly network: Network;
-  readonly database: DatabasePort;
-  readonly log: LogPort;
-  readonly spool: SpoolPort;
-  readonly limits: ReplicationLimits;
-  readonly events: ReplicationEvents;
-  readonly turns: ApplyTurns;
-  readonly readAck: () => messages.Ack;
-  /** The syncer, which sees all links. */
-  readonly syncer: LinkOwner;
-}
-
-/** What a link asks of, and tells, the syncer. */
-export interface LinkOwner {
-  /** Nothing may be applied. */
-  readonly isMerging: boolean;
-  /** Merges finished since the start. */
-  readonly mergeCount: number;
-  /** Takes the instance's one full-sync slot; false: another link has it. */
-  takeFullSyncSlot(link: LinkDriver): boolean;
-  freeFullSyncSlot(link: LinkDriver): void;
-  onStageChanged(link: LinkDriver): void;
-  /** The version vector moved, by batches of this link or by its merge. */
-  onVectorMoved(link: LinkDriver): void;
-  onPeerVector(link: LinkDriver, vector: VersionVector): void;
-  onHeartbeat(link: LinkDriver, heartbeat: messages.Heartbeat): void;
-  /** The first early batch after none. */
-  onEarly(link: LinkDriver): void;
-}
+export const HOLD = { turn: 1, early: 2, spool: 4, snapshotEnd: 8 } as const;
 
 export class LinkDriver {
   peer: PeerConfig;
@@ -68,11 +32,15 @@ export class LinkDriver {
   peerVector: VersionVector | null = null;
   peerFloor: VersionVector | null = null;
   peerGeneration = -1;
+  /** What was last said of its errors in the log, numbers left out. */
+  loggedError: string | null = null;
   /** Origins the peer is asked to relay; the syncer decides. */
   want: readonly number[] = [];
-  readonly early: EarlyBatches;
+  /** Full and partial syncs on this link, and those that were asked for partially and became full. */
+  readonly syncs = { full: 0, partialOk: 0, partialErr: 0 };
 
   readonly #deps: LinkDependencies;
+  readonly #intake: Intake;
   #connection: Connection | null = null;
   #replies = new ReplyLines(0);
   #splitter: FrameSplitter;
@@ -82,16 +50,36 @@ export class LinkDriver {
   #heardAtMs = 0;
   #stageSinceMs = 0;
   #earlyFullAtMs = 0;
-  #mergesAtHello = 0;
+  #joinsAtHello = 0;
+  /** The last HELLO asked for a partial sync. */
+  #askedPartial = false;
   #fullSync: FullSync | null = null;
+  #announcedBytes = 0;
   #acks: AckSender | null = null;
   readonly #resumeTurn = (): void => this.release(HOLD.turn);
 
   constructor(peer: PeerConfig, deps: LinkDependencies) {
     this.peer = peer;
     this.#deps = deps;
-    this.early = new EarlyBatches(deps.limits);
-    this.#splitter = new FrameSplitter(frameSizesFromPeer(deps.limits));
+    this.#intake = new Intake({
+      ...deps,
+      from: peer.id,
+      events: {
+        onEarly: () => deps.syncer.onEarly(this),
+        onEarlyFull: () => {
+          this.#earlyFullAtMs = deps.clock.monotonicMs();
+          this.hold(HOLD.early);
+        },
+        onFailed: (message, permanent) => this.step({ type: 'failed', message, permanent }),
+        onClockAhead: (message) => this.step({ type: 'clock-ahead', message }),
+      },
+    });
+    this.#splitter = new FrameSplitter(frameSizesFromPeer(deps.limits), deps.limits);
+  }
+
+  /** Batches that came before something they depend on. */
+  get early(): EarlyBatches {
+    return this.#intake.early;
   }
 
   get isStreaming(): boolean {
@@ -108,6 +96,26 @@ export class LinkDriver {
     return (this.#holds & HOLD.early) === 0 ? 0 : this.#deps.clock.monotonicMs() - this.#earlyFullAtMs;
   }
 
+  /** Of the full sync that runs. */
+  get fullSyncProgress(): FullSyncProgress | null {
+    return this.#fullSync?.progress ?? null;
+  }
+
+  /** It waits for time to catch up with somebody's clock. */
+  get awaitsClock(): boolean {
+    return this.machine.stage === 'waiting' && this.machine.awaitsClock;
+  }
+
+  get isConnected(): boolean {
+    return this.#connection !== null;
+  }
+
+  /** The operator accepts what this link brings although its clock is ahead. */
+  acceptClock(): void {
+    this.#intake.acceptClock();
+    this.step({ type: 'clock-ready' });
+  }
+
   step(event: LinkEvent): void {
     const { guid, limits, random } = this.#deps;
     const before = this.machine;
@@ -120,7 +128,12 @@ export class LinkDriver {
     this.machine = state;
     if (state.stage !== before.stage) this.#stageSinceMs = this.#deps.clock.monotonicMs();
     for (const action of actions) this.#perform(action);
-    if (state.stage !== before.stage) this.#deps.syncer.onStageChanged(this);
+    if (state.stage !== before.stage) this.#deps.syncer.onStageChanged(this, before);
+  }
+
+  /** Tries what came early. Returns how many batches left the buffer. */
+  retryEarly(isOver: () => boolean): number {
+    return this.#intake.retry(isOver);
   }
 
   hold(reason: number): void {
@@ -165,6 +178,7 @@ export class LinkDriver {
     const { clock, limits } = this.#deps;
     this.#acks?.tick();
     if (this.machine.stage === 'streaming' && this.stageMs >= 2 * limits.heartbeatMs) this.step({ type: 'steady' });
+    if (this.awaitsClock && clock.nowMs() >= this.#intake.clockReadyAtMs) this.step({ type: 'clock-ready' });
     if (!this.#connection || this.#holds !== 0) return;
     const isHandshake = ['auth', 'sync', 'hello', 'decision'].includes(this.machine.stage);
     const silentMs = clock.monotonicMs() - this.#heardAtMs;
@@ -179,17 +193,19 @@ export class LinkDriver {
       case 'connect':
         return this.#connect();
       case 'send-auth':
-        return this.#send(encodeCommand(['AUTH', '__replication', secret()]));
+        this.#connection?.write(encodeCommand(['AUTH', '__replication', secret()]));
+        return;
       case 'send-sync': {
         const request = { protocol: REPLICATION_PROTOCOL, guid, instance: database.self.instance };
-        return this.#send(encodeCommand(['CRDT.SYNC', JSON.stringify(request)]));
+        this.#connection?.write(encodeCommand(['CRDT.SYNC', JSON.stringify(request)]));
+        return;
       }
       case 'send-hello':
         return this.#sendHello();
       case 'open-spool':
         return this.#openSpool();
-      case 'merge':
-        return this.#fullSync?.merge();
+      case 'join':
+        return this.#join();
       case 'stream':
         return this.#stream();
       case 'close':
@@ -220,10 +236,9 @@ export class LinkDriver {
     const { limits, clock } = this.#deps;
     this.#connection = connection;
     this.#replies = new ReplyLines(limits.handshakeLineBytesMax);
-    this.#splitter = new FrameSplitter(frameSizesFromPeer(limits));
+    this.#splitter = new FrameSplitter(frameSizesFromPeer(limits), limits);
     this.#holds = 0;
     this.#heardAtMs = clock.monotonicMs();
-    if (this.#deps.syncer.isMerging) this.hold(HOLD.merge);
     connection.onData = (bytes) => {
       if (connection === this.#connection) this.#onData(bytes);
     };
@@ -272,45 +287,25 @@ export class LinkDriver {
       this.#deps.syncer.onVectorMoved(this);
     }
     if (splitter.error !== null && splitter === this.#splitter && this.#connection) {
-      this.step({ type: 'failed', message: splitter.error });
+      this.step({ type: 'failed', message: splitter.error, permanent: splitter.isTooLarge });
     }
   }
 
   /** Whether the database changed. */
   #applyBatch({ bytes, start, end }: FrameSplitter): boolean {
-    const { database, turns } = this.#deps;
+    const { turns } = this.#deps;
     if (!this.isStreaming) {
       this.step({ type: 'failed', message: `a batch was not expected in stage ${this.machine.stage}` });
       return false;
     }
     turns.enter();
-    if (turns.isOver()) {
-      this.hold(HOLD.turn);
-      turns.wait(this.#resumeTurn);
-    }
-    if (this.early.count > 0 && this.early.holds(originOfBatch(bytes, start, database.origins))) {
-      this.#keepEarly(bytes, start, end);
-      return false;
-    }
-    try {
-      const outcome = database.applyBatch(bytes, start, end);
-      if (outcome === 'early') this.#keepEarly(bytes, start, end);
-      return outcome === 'applied';
-    } catch (error) {
-      if (error instanceof AssertionError || !(error instanceof Error)) throw error;
-      this.step({ type: 'failed', message: `a batch cannot be applied: ${error.message}`, permanent: true });
-      return false;
-    }
+    if (turns.isOver()) this.#holdUntilNextTurn();
+    return this.#intake.take(bytes, start, end);
   }
 
-  #keepEarly(bytes: Uint8Array, start: number, end: number): void {
-    const isFirst = this.early.count === 0;
-    this.early.add(originOfBatch(bytes, start, this.#deps.database.origins), bytes, start, end);
-    if (this.early.isFull) {
-      this.#earlyFullAtMs = this.#deps.clock.monotonicMs();
-      this.hold(HOLD.early);
-    }
-    if (isFirst) this.#deps.syncer.onEarly(this);
+  #holdUntilNextTurn(): void {
+    this.hold(HOLD.turn);
+    this.#deps.turns.wait(this.#resumeTurn);
   }
 
   #handleFrame({ kind, bytes, start, end }: FrameSplitter): void {
@@ -329,6 +324,7 @@ export class LinkDriver {
       case FRAME.continue: {
         const message = messages.decodeContinue(payload);
         if (typeof message === 'string') return message;
+        if (this.machine.stage === 'decision') this.syncs.partialOk++;
         this.step({ type: 'continue', reason: message.reason, nowMs: this.#deps.clock.nowMs() });
         return null;
       }
@@ -338,7 +334,7 @@ export class LinkDriver {
       }
       case FRAME.snapshot:
         if (this.machine.stage !== 'full-sync' || !this.#fullSync) return 'a SNAPSHOT that was not announced';
-        return this.#spool(this.#fullSync, payload);
+        return this.#receive(this.#fullSync, payload);
       case FRAME.snapshotEnd:
         if (this.machine.stage !== 'full-sync' || !this.#fullSync) return 'a SNAPSHOT_END that was not announced';
         if (!this.#fullSync.isComplete) return 'a SNAPSHOT_END in the middle of the snapshot';
@@ -370,14 +366,16 @@ export class LinkDriver {
     }
   }
 
-  #spool(fullSync: FullSync, piece: Uint8Array): string | null {
+  #receive(fullSync: FullSync, piece: Uint8Array): null {
+    const { turns } = this.#deps;
     try {
+      turns.enter();
       if (!fullSync.receive(piece)) this.hold(HOLD.spool);
-      return null;
+      if (turns.look()) this.#holdUntilNextTurn();
     } catch (error) {
-      if (error instanceof AssertionError || !(error instanceof Error)) throw error;
-      return `the snapshot cannot be read: ${error.message}`;
+      this.#intake.fail(error, 'the snapshot cannot be loaded');
     }
+    return null;
   }
 
   #onHello(hello: messages.Hello): null {
@@ -397,40 +395,47 @@ export class LinkDriver {
   #onFullResync(message: messages.FullResync): null {
     const { syncer, clock } = this.#deps;
     this.peerVector = message.vector;
-    if (this.machine.stage === 'decision' && this.#mergesAtHello !== syncer.mergeCount) {
-      // Decided before another link's full sync was merged: with that, partial may do.
+    if (this.machine.stage === 'decision' && this.#joinsAtHello !== syncer.joinCount) {
+      // Decided before another link's full sync was joined: with that, partial may do.
       this.step({ type: 'restart' });
       return null;
     }
     const slotFree = syncer.takeFullSyncSlot(this);
+    if (slotFree) this.syncs.full++;
+    if (slotFree && this.#askedPartial && this.machine.stage === 'decision') this.syncs.partialErr++;
+    this.#announcedBytes = message.bytes;
     this.step({ type: 'full-resync', reason: message.reason, nowMs: clock.nowMs(), slotFree });
     if (slotFree && this.machine.stage !== 'full-sync') syncer.freeFullSyncSlot(this);
     return null;
   }
 
   #openSpool(): void {
-    const { syncer, events } = this.#deps;
+    // The source sends them again after the snapshot.
     this.early.clear();
-    const fullSync = new FullSync(this.peer.id, this.#deps, {
+    this.release(HOLD.early);
+    this.#deps.turns.enter();
+    const { clockAheadMsMax } = this.#intake;
+    const source = { instance: this.peer.id, bytes: this.#announcedBytes, clockAheadMsMax };
+    const fullSync = new FullSync(source, this.#deps, {
       onRoom: () => {
         if (fullSync === this.#fullSync && this.machine.stage === 'full-sync') this.release(HOLD.spool);
       },
       onSpooled: () => {
         if (fullSync === this.#fullSync) this.step({ type: 'spooled' });
       },
-      onMerged: () => {
-        this.#fullSync = null;
-        events.onMerged();
-        syncer.freeFullSyncSlot(this);
-        this.step({ type: 'merged' });
-        syncer.onVectorMoved(this);
-      },
       onFailed: (text) => {
         if (fullSync === this.#fullSync) this.step({ type: 'failed', message: text });
       },
-      onFatal: (text) => events.onFatal(text),
     });
     this.#fullSync = fullSync;
+  }
+
+  #join(): void {
+    const { syncer, events } = this.#deps;
+    this.#fullSync?.join();
+    this.#fullSync = null;
+    events.onMerged();
+    syncer.onJoined(this);
   }
 
   #stream(): void {
@@ -450,38 +455,38 @@ export class LinkDriver {
       vector: database.vector,
       floor: null,
       want: this.want,
+      full: this.machine.wantsFull,
+      capabilities: database.capabilities,
       compression: 0,
     };
-    this.#mergesAtHello = this.#deps.syncer.mergeCount;
+    this.#joinsAtHello = this.#deps.syncer.joinCount;
+    this.#askedPartial = !hello.full && !database.vector.entries().next().done;
     this.#send(messages.encodeHello(hello, database.origins));
     const send = (ack: messages.Ack): void => this.#send(messages.encodeAck(ack, database.origins));
     this.#acks = new AckSender({ clock, limits, read: readAck, send });
   }
 
-  #send(bytes: Uint8Array): void {
-    this.#connection?.write(bytes);
+  #send(bytes: Buffer): void {
+    for (const frame of messages.splitMessage(bytes, this.#deps.limits)) this.#connection?.write(frame);
   }
 
   #close(): void {
     const connection = this.#connection;
     this.#cancelConnect();
     this.#retryTimer?.cancel();
-    if (connection && this.isReadyToAck) this.#acks?.sendNow();
+    // A link that is left politely says once more what it has.
+    if (connection && this.machine.stage !== 'waiting') this.#acks?.sendNow();
     this.#forgetConnection();
     connection?.close();
-    if (this.#fullSync && !this.#fullSync.isMerging) {
+    if (this.#fullSync) {
       this.#fullSync.abort();
       this.#fullSync = null;
       this.#deps.syncer.freeFullSyncSlot(this);
     }
   }
 
-  /** A link that is left politely says once more what it has. */
-  get isReadyToAck(): boolean {
-    return this.#acks !== null && this.machine.stage !== 'waiting';
-  }
-
   #forgetConnection(): void {
+    this.peerGeneration = -1;
     this.#acks?.stop();
     this.#acks = null;
     this.#connection = null;

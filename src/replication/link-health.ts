@@ -83,6 +83,8 @@ export function describeLink(input: LinkStatusInput): LinkStatus {
     replicationId: origin < 0 ? null : replicationIdOf(guid, { instance: peer.id, generation }),
     offset: origin < 0 ? 0 : database.vector.get(origin),
     driftMs: health.driftMs,
+    fullSync: link.fullSyncProgress,
+    syncs: { ...link.syncs },
   };
 }
 
@@ -108,7 +110,7 @@ function isBacklogCovered(input: LinkStatusInput): boolean | null {
   return isCovered;
 }
 
-/** Entries of the vector whose origins are pulled over this link: the peer's own, retired ones, relayed ones. */
+/** Entries of the vector whose origins are pulled over this link: the peer's own, retired ones, forgotten ones of our own, relayed ones. */
 function forEachPulled(
   { link, database, generations }: LinkStatusInput,
   vector: VersionVector | null,
@@ -116,8 +118,10 @@ function forEachPulled(
 ): void {
   if (!vector) return;
   for (const [origin, seq] of vector.entries()) {
+    const { instance } = database.origins.at(origin);
     const isPulled =
-      database.origins.at(origin).instance === link.peer.id ||
+      instance === link.peer.id ||
+      instance === database.self.instance ||
       generations.isRetired(origin) ||
       link.want.includes(origin);
     if (isPulled) visit(origin, seq);

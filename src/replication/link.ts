@@ -7,35 +7,28 @@
  *                    ^   │ failed              │  failed, closed, timed out       │      │
  *              retry │   v                     v                         CONTINUE │      │ FULLRESYNC
  *                    waiting <────────────────────────────────────┐               │      v
- *                    ^   failed, closed                           │               │   full-sync ──> merging
- *                    └─────────────── streaming <─────────────────┼───────────────┘      │  spooled    │ merged
- *                                        │  └── FULLRESYNC ───────┼──────────────────────┘             │
- *                                        └────────────────────────┴──────────── streaming <────────────┘
+ *                    ^   failed, closed                           │               │   full-sync
+ *                    └─────────────── streaming <─────────────────┼───────────────┘      │  spooled: join
+ *                                        │  └── FULLRESYNC ───────┼──────────────────────┤
+ *                                        └────────────────────────┴──────────── streaming <
  *
- *   pause leads to `paused` from everywhere, resume from there to `connecting`. One exception: a merge that has begun is finished, since the
- *   database takes no writes until it is; what happened meanwhile takes effect after it.
+ *   pause leads to `paused` from everywhere, resume from there to `connecting`. A full sync holds nobody up and changes nothing before its one turn at the
+ *   end, so it can be left at any moment.
  *
- * `waiting` backs off from 100 ms, doubling to 5 s, with jitter. An error that only an operator can mend (database, instance, protocol) is
+ * `waiting` backs off from 100 ms, doubling to 5 s, with jitter. An error that only an operator can mend (database, instance, protocol, features) is
  * retried every 30 s. Whoever refuses the secret is no instance of this database: while the peer was down another program took its port,
  * and will leave it; so that is retried as if nobody had answered. A full sync that finds another one of this instance under way waits without an error until that is
- * done: with its result a partial sync is often enough.
+ * done: with its result a partial sync is often enough. A clock that is too far ahead is waited for (clock-guard.ts), without retries.
+ *
+ * `resync` is the operator's: connect anew at once, whatever the error was, and ask from what is applied by now, or for a full sync. One that is ordered
+ * while a full sync runs is fulfilled by that.
  */
 import type { LinkState } from '../instance/config.ts';
 import { REPLICATION_PROTOCOL, type ReplicationLimits } from './limits.ts';
 import type { Hello } from './messages.ts';
 
 export type LinkStage =
-  | 'stopped'
-  | 'paused'
-  | 'connecting'
-  | 'auth'
-  | 'sync'
-  | 'hello'
-  | 'decision'
-  | 'full-sync'
-  | 'merging'
-  | 'streaming'
-  | 'waiting';
+  'stopped' | 'paused' | 'connecting' | 'auth' | 'sync' | 'hello' | 'decision' | 'full-sync' | 'streaming' | 'waiting';
 
 export interface LinkSync {
   readonly kind: 'partial' | 'full';
@@ -48,10 +41,12 @@ export interface LinkMachine {
   readonly stage: LinkStage;
   /** Failures since the link last worked. */
   readonly attempt: number;
-  /** Where a merge leads: the connection may be lost, or the link paused or stopped, before it ends. */
-  readonly afterMerge: 'streaming' | 'connecting' | 'paused' | 'stopped';
   /** `waiting` ends when the other full sync does. */
   readonly awaitsFullSync: boolean;
+  /** `waiting` ends when time has caught up, or the operator accepts the clock. */
+  readonly awaitsClock: boolean;
+  /** The operator has ordered a full sync that has not been made yet. */
+  readonly wantsFull: boolean;
   readonly lastError: string | null;
   readonly lastSync: LinkSync | null;
 }
@@ -61,6 +56,7 @@ export type LinkEvent =
   | { readonly type: 'stop' }
   | { readonly type: 'pause' }
   | { readonly type: 'resume' }
+  | { readonly type: 'resync'; readonly full: boolean }
   /** Connect anew at once: other address, or to ask again from what is applied by now. */
   | { readonly type: 'restart' }
   | { readonly type: 'connected' }
@@ -70,11 +66,13 @@ export type LinkEvent =
   | { readonly type: 'continue'; readonly reason: string; readonly nowMs: number }
   | { readonly type: 'full-resync'; readonly reason: string; readonly nowMs: number; readonly slotFree: boolean }
   | { readonly type: 'spooled' }
-  | { readonly type: 'merged' }
   | { readonly type: 'slot-free' }
   /** Has been streaming for a while: the next failure is the first again. */
   | { readonly type: 'steady' }
   | { readonly type: 'retry' }
+  | { readonly type: 'clock-ahead'; readonly message: string }
+  /** Time has caught up, or the clock was accepted. */
+  | { readonly type: 'clock-ready' }
   | { readonly type: 'failed'; readonly message: string; readonly permanent?: boolean }
   | { readonly type: 'closed'; readonly message: string | null };
 
@@ -84,7 +82,8 @@ export type LinkAction =
   | { readonly do: 'send-sync' }
   | { readonly do: 'send-hello' }
   | { readonly do: 'open-spool' }
-  | { readonly do: 'merge' }
+  /** Makes the snapshot part of the live data. */
+  | { readonly do: 'join' }
   | { readonly do: 'stream' }
   /** Drops the connection if there is one, what was received and not applied, and an unfinished spool. */
   | { readonly do: 'close' }
@@ -107,14 +106,15 @@ export interface LinkStep {
 export const INITIAL_LINK: LinkMachine = {
   stage: 'stopped',
   attempt: 0,
-  afterMerge: 'streaming',
   awaitsFullSync: false,
+  awaitsClock: false,
+  wantsFull: false,
   lastError: null,
   lastSync: null,
 };
 
 /** RESP error codes that waiting does not cure. */
-const PERMANENT_CODES = ['NOPERM', 'WRONGGUID', 'WRONGINSTANCE', 'WRONGPROTOCOL'];
+const PERMANENT_CODES = ['NOPERM', 'WRONGGUID', 'WRONGINSTANCE', 'WRONGPROTOCOL', 'UNSUPPORTED'];
 
 /** How an instance that is the right one may answer AUTH: it reads its log, or has too many clients. */
 const OWN_REFUSAL = /^(LOADING|ERR max number of clients)/;
@@ -125,20 +125,32 @@ const ANSWER_SHOWN_MAX = 80;
 export const isPermanentCode = (code: string): boolean => PERMANENT_CODES.includes(code);
 
 export function stepLink(state: LinkMachine, event: LinkEvent, context: LinkContext): LinkStep {
-  if (state.stage === 'merging') return stepMerging(state, event);
   switch (event.type) {
     case 'start':
       return state.stage === 'stopped' ? connect(state) : stay(state);
     case 'stop':
-      return { state: { ...state, stage: 'stopped' }, actions: [{ do: 'close' }] };
+      return { state: { ...state, ...NO_WISHES, stage: 'stopped' }, actions: [{ do: 'close' }] };
     case 'pause':
-      return { state: { ...state, stage: 'paused', attempt: 0, lastError: null }, actions: [{ do: 'close' }] };
+      return {
+        state: { ...state, ...NO_WISHES, stage: 'paused', attempt: 0, lastError: null },
+        actions: [{ do: 'close' }],
+      };
     case 'resume':
       return state.stage === 'paused' ? connect(state) : stay(state);
     case 'restart':
       return state.stage === 'paused' || state.stage === 'stopped' ? stay(state) : connect({ ...state, attempt: 0 });
+    case 'resync':
+      return resync(state, event.full);
     case 'retry':
-      return state.stage === 'waiting' ? connect(state) : stay(state);
+      return state.stage === 'waiting' && !state.awaitsClock ? connect(state) : stay(state);
+    case 'clock-ahead':
+      if (!isActive(state)) return stay(state);
+      return {
+        state: { ...state, stage: 'waiting', awaitsFullSync: false, awaitsClock: true, lastError: event.message },
+        actions: [{ do: 'close' }],
+      };
+    case 'clock-ready':
+      return state.stage === 'waiting' && state.awaitsClock ? connect({ ...state, attempt: 0 }) : stay(state);
     case 'slot-free':
       return state.stage === 'waiting' && state.awaitsFullSync ? connect(state) : stay(state);
     case 'steady':
@@ -156,7 +168,7 @@ export function stepLink(state: LinkMachine, event: LinkEvent, context: LinkCont
 
 type ConnectedEvent = Extract<
   LinkEvent,
-  { readonly type: 'connected' | 'reply' | 'hello' | 'continue' | 'full-resync' | 'spooled' | 'merged' }
+  { readonly type: 'connected' | 'reply' | 'hello' | 'continue' | 'full-resync' | 'spooled' }
 >;
 
 function stepConnected(state: LinkMachine, event: ConnectedEvent, context: LinkContext): LinkStep {
@@ -175,12 +187,15 @@ function stepConnected(state: LinkMachine, event: ConnectedEvent, context: LinkC
     const lastSync: LinkSync = { kind: 'full', reason: event.reason, atMs: event.nowMs };
     if (event.slotFree) return go({ ...state, lastError: null, lastSync }, 'full-sync', { do: 'open-spool' });
     return {
-      state: { ...state, stage: 'waiting', awaitsFullSync: true, lastError: null },
+      state: { ...state, stage: 'waiting', awaitsFullSync: true, awaitsClock: false, lastError: null },
       actions: [{ do: 'close' }, { do: 'retry-after', delayMs: context.limits.retrySlowMs }],
     };
   }
   if (event.type === 'spooled' && stage === 'full-sync') {
-    return go({ ...state, afterMerge: 'streaming' }, 'merging', { do: 'merge' });
+    return {
+      state: { ...state, stage: 'streaming', wantsFull: false },
+      actions: [{ do: 'join' }, { do: 'stream' }],
+    };
   }
   return isActive(state)
     ? fail(state, `${event.type} was not expected in stage ${stage}`, false, context)
@@ -205,42 +220,15 @@ function stepReply(state: LinkMachine, text: string, context: LinkContext): Link
   return fail(state, `expected +OK, received ${JSON.stringify(text.slice(0, ANSWER_SHOWN_MAX))}`, false, context);
 }
 
-/** The database holds writes until the merge is complete: nothing but its end changes the stage. */
-function stepMerging(state: LinkMachine, event: LinkEvent): LinkStep {
-  switch (event.type) {
-    case 'stop':
-      return { state: { ...state, afterMerge: 'stopped' }, actions: [] };
-    case 'pause':
-      return { state: { ...state, afterMerge: 'paused' }, actions: [] };
-    case 'resume':
-      return {
-        state: { ...state, afterMerge: state.afterMerge === 'paused' ? 'connecting' : state.afterMerge },
-        actions: [],
-      };
-    case 'closed':
-    case 'failed':
-    case 'restart':
-      return {
-        state: { ...state, afterMerge: state.afterMerge === 'streaming' ? 'connecting' : state.afterMerge },
-        actions: [],
-      };
-    case 'merged':
-      return afterMerge(state);
-    default:
-      return stay(state);
-  }
-}
-
-function afterMerge(state: LinkMachine): LinkStep {
-  const merged: LinkMachine = { ...state, lastError: null, afterMerge: 'streaming' };
-  if (state.afterMerge === 'streaming') return go(merged, 'streaming', { do: 'stream' });
-  if (state.afterMerge === 'connecting') return connect(merged);
-  return { state: { ...merged, stage: state.afterMerge }, actions: [{ do: 'close' }] };
+/** Paused and stopped links are refused before they come here. */
+function resync(state: LinkMachine, full: boolean): LinkStep {
+  if (state.stage === 'paused' || state.stage === 'stopped' || state.stage === 'full-sync') return stay(state);
+  return connect({ ...state, attempt: 0, wantsFull: state.wantsFull || full });
 }
 
 function connect(state: LinkMachine): LinkStep {
   return {
-    state: { ...state, stage: 'connecting', awaitsFullSync: false },
+    state: { ...state, stage: 'connecting', awaitsFullSync: false, awaitsClock: false },
     actions: [{ do: 'close' }, { do: 'connect' }],
   };
 }
@@ -263,6 +251,8 @@ function fail(state: LinkMachine, message: string, permanent: boolean, context: 
   };
 }
 
+const NO_WISHES = { awaitsFullSync: false, awaitsClock: false, wantsFull: false } as const;
+
 const isActive = ({ stage }: LinkMachine): boolean => stage !== 'stopped' && stage !== 'paused' && stage !== 'waiting';
 
 function objectTo(hello: Hello, { guid, peer }: LinkContext): string | null {
@@ -282,8 +272,6 @@ export function describeStage(stage: LinkStage): LinkState {
     case 'hello':
     case 'decision':
       return 'handshake';
-    case 'merging':
-      return 'full-sync';
     case 'stopped':
       return 'waiting';
     default:

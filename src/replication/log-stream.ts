@@ -7,6 +7,7 @@
  * Invariant: nothing beyond the publish position is written; a batch is written at most once, in the order of the log, and per origin without
  * a hole.
  */
+import { BATCH } from '../crdt/frame.ts';
 import type { VersionVector } from '../crdt/version-vector.ts';
 import type { ReplicationLimits } from './limits.ts';
 import { LogWalker } from './log-walker.ts';
@@ -18,6 +19,13 @@ export interface LogStreamDependencies {
   readonly log: LogPort;
   readonly limits: ReplicationLimits;
   readonly generations: Generations;
+}
+
+/** A batch that the peer would not understand. */
+export interface Refusal {
+  /** Who made it. */
+  readonly instance: number;
+  readonly needs: readonly string[];
 }
 
 export interface LogStreamOwner {
@@ -38,6 +46,7 @@ export interface LogStreamOwner {
   onLost(): void;
   /** What is next came by a full sync and is in no batch; the reason in words. */
   onHole(reason: string): void;
+  onRefused(refusal: Refusal): void;
   onFailed(message: string): void;
 }
 
@@ -52,7 +61,12 @@ export class LogStream {
   #wanted: readonly number[] = [];
   /** Size of the origin table when `wanted` was listed; -1: to be listed again. */
   #originsKnown = -1;
+  #puller = { instance: 0, generation: -1 };
   #isReading = false;
+  /** A batch that is put together to be looked at, and how much of it is here. */
+  #whole: Buffer | null = null;
+  #wholeBytes = 0;
+  #refusal: Refusal | null = null;
   /** Where a hole was met. */
   #holePosition = -1;
 
@@ -88,6 +102,26 @@ export class LogStream {
     this.#originsKnown = -1;
   }
 
+  /** Who pulls, and its current generation as it says. */
+  setPuller(puller: { readonly instance: number; readonly generation: number }): void {
+    this.#puller = puller;
+    this.#originsKnown = -1;
+  }
+
+  /** The peer knows these features only: what needs another one ends the stream. null: it knows all. */
+  restrictTo(known: ReadonlySet<string> | null): void {
+    const { database } = this.#deps;
+    this.#walker.admits =
+      known === null
+        ? null
+        : (bytes, start, end) => {
+            const needs = [...database.needsOf(bytes, start, end)].filter((need) => !known.has(need));
+            if (needs.length === 0) return true;
+            this.#refusal = { instance: bytes[start + BATCH.instance]!, needs };
+            return false;
+          };
+  }
+
   /** Where the peer's next batch is, or why the log has it no more. */
   locate(): LogLocation {
     this.#listWanted();
@@ -96,12 +130,14 @@ export class LogStream {
 
   seek(position: number): void {
     this.#position = position;
+    this.#whole = null;
+    this.#wholeBytes = 0;
     this.#deps.log.retain(this.#owner.holder, position);
   }
 
-  /** After a snapshot: the peer has this, and what follows begins there. */
+  /** After a snapshot: the peer has this and has thrown away what else was on its way; what follows begins there. */
   seekAfter(vector: VersionVector, position: number): void {
-    this.#walker.raiseSent(vector);
+    this.#walker.resetSent(vector);
     this.#listWanted();
     this.seek(position);
   }
@@ -119,10 +155,11 @@ export class LogStream {
           continue;
         }
       }
-      const available = log.publishPosition - this.#position;
+      const position = this.#position + this.#wholeBytes;
+      const available = log.publishPosition - position;
       if (available <= 0) return owner.onDrained();
       if (bytesLeft <= 0) return owner.onMore();
-      const bytes = log.read(this.#position, Math.min(available, limits.feedReadBytes));
+      const bytes = log.read(position, Math.min(available, limits.feedReadBytes));
       if (bytes instanceof Promise) return this.#awaitRead(bytes);
       bytesLeft -= bytes?.length ?? 0;
       this.#send(bytes);
@@ -148,11 +185,34 @@ export class LogStream {
 
   #send(bytes: Buffer | null): void {
     if (bytes === null) return this.#owner.onLost();
+    if (this.#whole !== null) return this.#sendWhole(this.#whole, bytes);
     const count = this.#walker.walk(bytes, this.#sendRun);
     this.#flushGathered();
     this.seek(this.#position + count);
     if (this.#walker.gap >= 0) this.#onHole();
+    else if (this.#walker.isRefused) this.#onRefused();
+    else if (this.#walker.wholeBytes > 0) this.#beginWhole();
     else if (count === 0) this.#owner.onFailed(`the log ends within a frame at position ${this.#position}`);
+  }
+
+  /** The next batch is to be looked at and lies in several slices: it is put together first. */
+  #beginWhole(): void {
+    this.#whole = Buffer.allocUnsafeSlow(this.#walker.wholeBytes);
+    this.#wholeBytes = 0;
+    this.#walker.wholeBytes = 0;
+  }
+
+  #sendWhole(whole: Buffer, bytes: Buffer): void {
+    this.#wholeBytes += bytes.copy(whole, this.#wholeBytes);
+    if (this.#wholeBytes < whole.length) return;
+    this.#whole = null;
+    this.#wholeBytes = 0;
+    this.#send(whole);
+  }
+
+  #onRefused(): void {
+    this.#walker.isRefused = false;
+    this.#owner.onRefused(this.#refusal!);
   }
 
   /** A merge lies between: what the peer lacks of this origin is in no batch. Looking twice at the same place does not help. */
@@ -195,7 +255,13 @@ export class LogStream {
   #listWanted(): void {
     const { database, generations } = this.#deps;
     const { origins, self } = database;
-    this.#wanted = listWantedOrigins({ server: self.instance, asked: this.#asked, origins, generations });
+    this.#wanted = listWantedOrigins({
+      server: self.instance,
+      puller: this.#puller,
+      asked: this.#asked,
+      origins,
+      generations,
+    });
     this.#walker.setWanted(this.#wanted);
     this.#originsKnown = origins.count;
   }

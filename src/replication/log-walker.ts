@@ -24,6 +24,12 @@ export class LogWalker {
   /** Bytes of the frame that the last slice cut. Only at 0 may anything else be sent or the walk go elsewhere. */
   frameBytesLeft = 0;
   #sending = false;
+  /** Asked before a batch is sent, which lies whole in [start, end) then; false: it must not be. null: all may be sent. */
+  admits: ((bytes: Buffer, start: number, end: number) => boolean) | null = null;
+  /** The walk ended before a batch that `admits` refused. */
+  isRefused = false;
+  /** The walk ended before a batch that is to be shown to `admits` whole: its length; 0: it did not. */
+  wholeBytes = 0;
   /** Origin (index) of a batch whose predecessor is not in the log; -1: none. */
   gap = -1;
 
@@ -51,6 +57,13 @@ export class LogWalker {
     for (const [index, seq] of vector.entries()) if (seq > this.#sent[index]!) this.#sent[index] = seq;
   }
 
+  /** The peer has this and nothing else is on its way. */
+  resetSent(vector: VersionVector): void {
+    this.#growSent(this.#origins.count);
+    this.#sent.fill(0);
+    this.raiseSent(vector);
+  }
+
   /** Walks a slice that begins where the last one was left; returns how many of its bytes are done with. */
   walk(bytes: Buffer, sink: RunSink): number {
     const { length } = bytes;
@@ -75,6 +88,7 @@ export class LogWalker {
             break;
           }
           isSent = ahead === 1;
+          if (isSent && this.admits !== null && !this.#isAdmitted(bytes, at)) break;
           if (isSent) sent[index]! += 1;
         }
       }
@@ -91,6 +105,14 @@ export class LogWalker {
     }
     if (runStart >= 0) sink(bytes, runStart, at);
     return at;
+  }
+
+  #isAdmitted(bytes: Buffer, at: number): boolean {
+    const end = at + 4 + readU32(bytes, at);
+    this.wholeBytes = end > bytes.length ? end - at : 0;
+    if (this.wholeBytes > 0) return false;
+    this.isRefused = !this.admits!(bytes, at, end);
+    return !this.isRefused;
   }
 
   #cacheOrigin(instance: number, generation: number): void {

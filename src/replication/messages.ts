@@ -4,6 +4,7 @@
  * Decoders take the frame's payload and return the message, or a sentence that says what is wrong with it; nothing a peer
  * sends makes them throw. docs/internals/frames.md has the table, docs/internals/replication.md the order.
  */
+import { assert } from '../base/assert.ts';
 import { readVarint } from '../base/varint.ts';
 import { FRAME, FRAME_HEADER_BYTES, readU32, readU48, writeU32, writeU48 } from '../crdt/frame.ts';
 import {
@@ -16,9 +17,9 @@ import {
   type OriginTable,
   type VersionVector,
 } from '../crdt/version-vector.ts';
-import { REPLICATION_LIMITS } from './limits.ts';
+import { REPLICATION_LIMITS, type ReplicationLimits } from './limits.ts';
 
-/** First frame in both directions. */
+/** First message in both directions. */
 export interface Hello {
   readonly protocol: number;
   readonly guid: string;
@@ -31,6 +32,10 @@ export interface Hello {
   readonly floor: VersionVector | null;
   /** Origins (indexes) the pulling side wants relayed. */
   readonly want: readonly number[];
+  /** The pulling side wants a full sync, whatever the log holds. */
+  readonly full: boolean;
+  /** Features that the speaker understands. */
+  readonly capabilities: readonly string[];
   /** Reserved: 0. */
   readonly compression: number;
 }
@@ -38,12 +43,15 @@ export interface Hello {
 export interface FullResync {
   readonly reason: string;
   readonly vector: VersionVector;
-  readonly bytesEstimate: number;
+  /** Of the whole snapshot. */
+  readonly bytes: number;
 }
 
 export interface Ack {
   readonly applied: VersionVector;
   readonly durable: VersionVector;
+  /** Instance -> the newest generation of it that the speaker knows, and behind which it takes in nothing any more (see stability.ts). */
+  readonly generations: ReadonlyMap<number, number>;
 }
 
 export interface Heartbeat {
@@ -75,6 +83,11 @@ export interface PeerError {
 
 const text = new TextDecoder();
 
+/** An instance and a generation. */
+const GENERATION_BYTES = 5;
+/** Capabilities that a HELLO may name. */
+const CAPABILITIES_MAX = 256;
+
 // --- encoding ---------------------------------------------------------------------------------------------------------
 
 function allocateFrame(kind: number, payloadBytes: number): Buffer {
@@ -103,10 +116,14 @@ export function encodeHello(hello: Hello, origins: OriginTable): Buffer {
   });
 }
 
-export const encodeContinue = (reason: string): Buffer => encodeJson(FRAME.continue, { reason });
+export const encodeContinue = (reason: string): Buffer => encodeJson(FRAME.continue, { reason: shorten(reason) });
 
 export function encodeFullResync(message: FullResync, origins: OriginTable): Buffer {
-  return encodeJson(FRAME.fullResync, { ...message, vector: describeVersionVector(message.vector, origins) });
+  return encodeJson(FRAME.fullResync, {
+    ...message,
+    reason: shorten(message.reason),
+    vector: describeVersionVector(message.vector, origins),
+  });
 }
 
 /** The header alone: the piece follows as it lies. */
@@ -122,9 +139,16 @@ export const encodeSnapshotEnd = (): Buffer => allocateFrame(FRAME.snapshotEnd, 
 export const encodeAsk = (): Buffer => allocateFrame(FRAME.ask, 0);
 
 export function encodeAck(ack: Ack, origins: OriginTable): Buffer {
-  const frame = allocateFrame(FRAME.ack, versionVectorBytesMax(ack.applied) + versionVectorBytesMax(ack.durable));
+  const vectorBytesMax = versionVectorBytesMax(ack.applied) + versionVectorBytesMax(ack.durable);
+  const frame = allocateFrame(FRAME.ack, vectorBytesMax + 1 + ack.generations.size * GENERATION_BYTES);
   let at = writeVersionVector(frame, FRAME_HEADER_BYTES, ack.applied, origins);
   at = writeVersionVector(frame, at, ack.durable, origins);
+  frame[at++] = ack.generations.size;
+  for (const [instance, generation] of ack.generations) {
+    frame[at] = instance;
+    writeU32(frame, at + 1, generation);
+    at += GENERATION_BYTES;
+  }
   return cutFrame(frame, at);
 }
 
@@ -152,7 +176,31 @@ export function encodePublish(publish: Publish): Buffer {
   return frame;
 }
 
-export const encodeError = (error: PeerError): Buffer => encodeJson(FRAME.error, error);
+export const encodeError = ({ code, message }: PeerError): Buffer =>
+  encodeJson(FRAME.error, { code, message: shorten(message) });
+
+/**
+ * A message as frames: itself, or where it is larger than one frame may be, PART frames and then the rest under its own kind. Throws where it is larger
+ * than a message may be: whoever makes one keeps within that.
+ */
+export function splitMessage(frame: Buffer, limits: ReplicationLimits): Buffer[] {
+  const { controlFrameBytesMax, controlMessageBytesMax } = limits;
+  assert(frame.length <= controlMessageBytesMax, 'a message keeps within its limit');
+  if (frame.length <= controlFrameBytesMax) return [frame];
+  const payloadMax = controlFrameBytesMax - FRAME_HEADER_BYTES;
+  const frames: Buffer[] = [];
+  for (let at = FRAME_HEADER_BYTES; at < frame.length; at += payloadMax) {
+    const end = Math.min(at + payloadMax, frame.length);
+    const part = allocateFrame(end === frame.length ? frame[4]! : FRAME.part, end - at);
+    frame.copy(part, FRAME_HEADER_BYTES, at, end);
+    frames.push(part);
+  }
+  return frames;
+}
+
+/** Text that may hold anything, as one line of bounded length. */
+export const shorten = (line: string): string =>
+  line.replace(/[^\P{C}]/gu, ' ').slice(0, REPLICATION_LIMITS.textCharsMax);
 
 /** Gives a frame that was allocated too large its real length. */
 function cutFrame(frame: Buffer, end: number): Buffer {
@@ -182,13 +230,16 @@ export function decodeHello(payload: Uint8Array, origins: OriginTable): Hello | 
   const want = decodeOrigins(json.want ?? [], origins);
   if (typeof want === 'string') return `HELLO: ${want}`;
   const compression = typeof json.compression === 'number' ? json.compression : 0;
-  return { protocol, guid, instance, generation, vector, floor, want, compression };
+  const capabilities = decodeNames(json.capabilities ?? []);
+  if (capabilities === null) return 'HELLO: capabilities are no list of names';
+  const full = json.full === true;
+  return { protocol, guid, instance, generation, vector, floor, want, full, capabilities, compression };
 }
 
 export function decodeContinue(payload: Uint8Array): { readonly reason: string } | string {
   const json = decodeJson(payload, 'CONTINUE');
   if (typeof json === 'string') return json;
-  return typeof json.reason === 'string' ? { reason: json.reason } : 'CONTINUE without a reason';
+  return typeof json.reason === 'string' ? { reason: shorten(json.reason) } : 'CONTINUE without a reason';
 }
 
 export function decodeFullResync(payload: Uint8Array, origins: OriginTable): FullResync | string {
@@ -197,17 +248,24 @@ export function decodeFullResync(payload: Uint8Array, origins: OriginTable): Ful
   const vector = decodeVectorJson(json.vector, origins);
   if (typeof vector === 'string') return `FULLRESYNC: vector: ${vector}`;
   if (typeof json.reason !== 'string') return 'FULLRESYNC without a reason';
-  return {
-    reason: json.reason,
-    vector,
-    bytesEstimate: typeof json.bytesEstimate === 'number' ? json.bytesEstimate : 0,
-  };
+  const { bytes } = json;
+  if (!Number.isSafeInteger(bytes) || Number(bytes) < 0) return 'FULLRESYNC without its bytes';
+  return { reason: shorten(json.reason), vector, bytes: Number(bytes) };
 }
 
 export function decodeAck(payload: Uint8Array, origins: OriginTable): Ack | string {
   const applied = decodeVector(payload, 0, origins);
   const durable = applied && decodeVector(payload, applied.end, origins);
-  return durable && applied ? { applied: applied.vector, durable: durable.vector } : 'ACK is cut short';
+  if (!durable || !applied) return 'ACK is cut short';
+  const count = payload[durable.end];
+  const start = durable.end + 1;
+  if (count === undefined || start + count * GENERATION_BYTES > payload.length) return 'ACK is cut short';
+  const generations = new Map<number, number>();
+  for (let i = 0; i < count; i++) {
+    const at = start + i * GENERATION_BYTES;
+    generations.set(payload[at]!, readU32(payload, at + 1));
+  }
+  return { applied: applied.vector, durable: durable.vector, generations };
 }
 
 export function decodeHeartbeat(payload: Uint8Array, origins: OriginTable): Heartbeat | string {
@@ -244,7 +302,7 @@ export function decodeError(payload: Uint8Array): PeerError | string {
   const json = decodeJson(payload, 'ERROR');
   if (typeof json === 'string') return json;
   if (typeof json.code !== 'string' || typeof json.message !== 'string') return 'ERROR without code or message';
-  return { code: json.code, message: json.message };
+  return { code: shorten(json.code), message: shorten(json.message) };
 }
 
 function decodeJson(payload: Uint8Array, name: string): Record<string, unknown> | string {
@@ -265,11 +323,22 @@ const isGeneration = (value: unknown): value is number =>
 
 /** Every origin that is read takes an index for good: a peer may not use them up. */
 const hasRoomFor = (count: number, origins: OriginTable): boolean =>
-  count <= REPLICATION_LIMITS.originsPerMessageMax && origins.count + count <= ORIGINS_MAX / 2;
+  count <= REPLICATION_LIMITS.originsPerMessageMax && origins.count + count <= ORIGINS_MAX;
+
+/** The same where the names are at hand: those that are known already cost nothing. */
+function hasRoomForNames(names: readonly string[], origins: OriginTable): boolean {
+  if (names.length > REPLICATION_LIMITS.originsPerMessageMax) return false;
+  if (origins.count + names.length <= ORIGINS_MAX / 2) return true;
+  const isKnown = (name: string): boolean => {
+    const [instance, generation] = name.split(':');
+    return origins.find(Number(instance), Number(generation)) >= 0;
+  };
+  return origins.count + names.filter((name) => !isKnown(name)).length <= ORIGINS_MAX / 2;
+}
 
 function decodeVectorJson(value: unknown, origins: OriginTable): VersionVector | string {
   if (typeof value !== 'object' || value === null) return 'not a version vector';
-  if (!hasRoomFor(Object.keys(value).length, origins)) return 'too many origins';
+  if (!hasRoomForNames(Object.keys(value), origins)) return 'too many origins';
   return parseVersionVector(value, origins) ?? 'not a version vector';
 }
 
@@ -282,9 +351,16 @@ function decodeVector(
   return readVersionVector(payload, at, origins);
 }
 
+const decodeNames = (value: unknown): string[] | null =>
+  Array.isArray(value) &&
+  value.length <= CAPABILITIES_MAX &&
+  value.every((name) => typeof name === 'string' && name.length <= 100)
+    ? (value as string[])
+    : null;
+
 function decodeOrigins(value: unknown, origins: OriginTable): number[] | string {
   if (!Array.isArray(value)) return 'not a list of origins';
-  if (!hasRoomFor(value.length, origins)) return 'too many origins';
+  if (!hasRoomForNames(value.map(String), origins)) return 'too many origins';
   const indexes: number[] = [];
   for (const name of value) {
     const match = typeof name === 'string' ? /^(\d{1,3}):(\d{1,10})$/.exec(name) : null;

@@ -34,19 +34,47 @@ export class Generations {
   }
 }
 
-/** Origins that a feed of `server` to `puller` carries: its own, retired ones, and what was asked for. */
+/**
+ * Origins that a feed of `server` to `puller` carries: its own, retired ones, those of the puller that are not its current one (it may have forgotten a
+ * newer one), and what was asked for.
+ */
 export function listWantedOrigins(options: {
   readonly server: number;
+  /** The generation as the puller says it; -1: it has not said. */
+  readonly puller: { readonly instance: number; readonly generation: number };
   readonly asked: ReadonlySet<number>;
   readonly origins: OriginTable;
   readonly generations: Generations;
 }): number[] {
-  const { server, asked, origins, generations } = options;
+  const { server, puller, asked, origins, generations } = options;
   const wanted: number[] = [];
   for (let index = 0; index < origins.count; index++) {
-    if (origins.at(index).instance === server || asked.has(index) || generations.isRetired(index)) wanted.push(index);
+    const { instance, generation } = origins.at(index);
+    const isForgotten = instance === puller.instance && puller.generation >= 0 && generation !== puller.generation;
+    if (instance === server || isForgotten || asked.has(index) || generations.isRetired(index)) wanted.push(index);
   }
   return wanted;
+}
+
+/**
+ * Instance -> the newest generation of it behind which this instance takes in nothing any more. What a connection to an earlier process of a peer still holds
+ * unread could bring operations that nobody else has, so while there is one, only its generation counts.
+ *
+ * `connectedTo`: the generation of the process that a connection of ours leads to, -1: not known yet; undefined: there is none.
+ */
+export function listKnownGenerations(
+  origins: OriginTable,
+  generations: Generations,
+  connectedTo: (instance: number) => number | undefined,
+): Map<number, number> {
+  const known = new Map<number, number>();
+  for (let index = 0; index < origins.count; index++) {
+    const { instance } = origins.at(index);
+    const newest = generations.newestOf(instance);
+    const generation = Math.min(newest, connectedTo(instance) ?? newest);
+    if (generation >= 0) known.set(instance, generation);
+  }
+  return known;
 }
 
 /** 40 hex digits; nobody has to be told them. */

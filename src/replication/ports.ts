@@ -43,45 +43,73 @@ export interface LogPort {
   }): void;
 }
 
-/** The state at one moment, as a stream of bytes. */
-export interface SnapshotPort {
+/** Snapshots as files: a feed streams one, and then the log from its position. */
+export interface SnapshotSource {
+  /**
+   * A complete snapshot, the newest one where that is fresh enough; several feeds share one. Rejects when none can be had. From then on, until `release`, the
+   * log is kept from its position on, as far as the limits allow.
+   */
+  acquire(): Promise<SnapshotHandle>;
+}
+
+export interface SnapshotHandle {
   readonly vector: VersionVector;
-  readonly bytesEstimate: number;
-  /** The next bytes, which stay unchanged; null: complete. */
-  next(bytesMax: number): Buffer | null;
-  abort(): void;
+  /** Where the log goes on. On a frame's boundary. */
+  readonly position: number;
+  readonly bytes: number;
+  /** The next bytes; null: complete. Rejects when they cannot be read. */
+  next(): Promise<Buffer | null>;
+  release(): void;
 }
 
-export interface MergePort {
-  /** What the snapshot contains; null until its beginning was fed. */
+/** A full sync on its way in: loaded beside the live data, which it touches only in `join`. */
+export interface Incoming {
+  /** What the snapshot contains; null until its header was fed. */
   readonly vector: VersionVector | null;
-  /** The bytes are used before it returns. Throws when they are no snapshot. */
+  /** Keys loaded so far. */
+  readonly keys: number;
+  /** The end record was fed. */
+  readonly complete: boolean;
+  /**
+   * Loads the bytes, which are used before it returns. Throws when they are no snapshot, when there is no room, and ClockAheadError; then it is to be
+   * abandoned.
+   */
   feed(bytes: Uint8Array): void;
-  /** Works on; true when the merge is complete. */
-  step(recordsMax: number): boolean;
+  /** When complete: in this one turn the state becomes the join of both. Never throws. */
+  join(): void;
+  /** Forgets it. */
+  abandon(): void;
 }
 
-/** Reads a stream of snapshot bytes without applying anything. */
-export interface SnapshotCheck {
-  /** Throws when the bytes are no snapshot. */
-  feed(bytes: Uint8Array): void;
-  /** The whole snapshot was fed. */
-  readonly complete: boolean;
+/**
+ * What may be forgotten (see stability.ts). Origins are indexes in the OriginTable.
+ */
+export interface Stability {
+  /** Every configured instance has applied it. */
+  covers(origin: number, seq: number): boolean;
+  /** The reset is stable, and no operation of `origin` that has not seen it can come any more. */
+  isFinal(origin: number, reset: { readonly origin: number; readonly seq: number }): boolean;
 }
 
 export interface DatabasePort {
   readonly origins: OriginTable;
   readonly vector: VersionVector;
   readonly self: { readonly instance: number; readonly generation: number; readonly index: number };
-  readonly writesHeld: boolean;
-  /** Somebody reads a snapshot already, a feed or the disk: there is one at a time. */
-  readonly isSnapshotting: boolean;
+  /** The latest value that its clock has handed out or observed. */
+  readonly hlc: number;
+  /** Names of what it understands: effects and records of snapshots. */
+  readonly capabilities: readonly string[];
+  /** Those that its data needs: a snapshot of it needs no others. */
+  readonly features: readonly string[];
   setTime(nowMs: number): void;
-  /** Throws on bytes that are no batch. */
-  applyBatch(bytes: Uint8Array, start: number, end: number): 'applied' | 'covered' | 'early';
-  beginSnapshot(): SnapshotPort;
-  checkSnapshot(): SnapshotCheck;
-  beginMerge(): MergePort;
+  /**
+   * Throws on bytes that are no batch, on effects it does not know, when there is no room, and ClockAheadError; nothing has changed then, and the same batch may
+   * be tried again. `clockAheadMsMax`: how far ahead of the time here its clock may be.
+   */
+  applyBatch(bytes: Uint8Array, start: number, end: number, clockAheadMsMax: number): 'applied' | 'covered' | 'early';
+  /** Which capabilities the whole BATCH frame needs. */
+  needsOf(bytes: Uint8Array, start: number, end: number): ReadonlySet<string>;
+  beginIncoming(clockAheadMsMax: number): Incoming;
 }
 
 /** A snapshot that is being received. Until the log's MERGE names it, it does not exist: a restart removes it. */
@@ -92,8 +120,6 @@ export interface SpoolFile {
   append(bytes: Uint8Array): boolean;
   /** Settles when all of it is on disk; rejects when any of it could not be written. */
   finish(): Promise<void>;
-  /** The next slice, from the beginning on; null at the end. After `finish`. */
-  next(): Promise<Uint8Array | null>;
   /** Nothing stays. */
   discard(): Promise<void>;
   onDrain: () => void;
@@ -111,9 +137,14 @@ export interface ReplicationEvents {
    * before this returns; the old one is then pulled like any retired generation.
    */
   onOwnLoss(seqSeen: number): void;
+  /**
+   * A peer knows a generation of this instance that is newer than its current one: an older state of it was put back. The instance starts one newer than
+   * all before this returns; the unknown one is then pulled like any retired generation.
+   */
+  onNewerGeneration(generation: number): void;
   /** A client's message from another instance. The bytes are valid during the call only. */
   onPublish(message: { readonly sharded: boolean; readonly channel: Uint8Array; readonly message: Uint8Array }): void;
-  /** A full sync was merged and is in the log. */
+  /** A full sync was joined and is in the log. */
   onMerged(): void;
   /** Only a restart helps: the process must stop with this reason. Recovery finishes what had begun. */
   onFatal(reason: string): void;

@@ -4,7 +4,7 @@
  * An origin is normally pulled from its own instance only. When that link has been down for longer than a grace and somebody connected has
  * more of the origin, or when a batch that is here already waits for it, the connected peer with the smallest id is asked for it. So
  * the database converges as long as the graph of instances is connected: a peer that lacks the origin itself asks the next one in the same way.
- * Not relayed: an origin whose link the operator has paused (that is what pausing means), our own current origin (nobody has more of it, or
+ * Not relayed: an origin whose link the operator has paused (that is what pausing means) or that waits for a clock, our own current origin (nobody has more of it, or
  * we lost data, which is handled elsewhere), and retired generations (every feed carries them anyway). Duplicates are harmless: they
  * are covered.
  */
@@ -16,7 +16,8 @@ export interface RelayLink {
   readonly isDelivering: boolean;
   /** Can be asked now. */
   readonly isStreaming: boolean;
-  readonly isPausedByOperator: boolean;
+  /** By the operator, or because its clock is too far ahead: then nobody else shall bring it either. */
+  readonly isPaused: boolean;
   /** Milliseconds since it last delivered; counted from the start for a link that never did. */
   readonly downMs: number;
   /** What the peer has, as it last said. */
@@ -54,7 +55,7 @@ function mayBeRelayed(origin: number, links: readonly RelayLink[], input: RelayI
   if (instance === input.self || input.isRetired(origin)) return false;
   const direct = links.find((link) => link.peer === instance);
   if (!direct) return true;
-  if (direct.isPausedByOperator || direct.isDelivering) return false;
+  if (direct.isPaused || direct.isDelivering) return false;
   return direct.downMs > input.graceMs || input.needed.has(origin);
 }
 

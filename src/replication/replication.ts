@@ -6,11 +6,13 @@ import type { VersionVector } from '../crdt/version-vector.ts';
 import type { Clock, Connection, Network, Random } from '../host/host.ts';
 import type { LinkStatus, PeerConfig } from '../instance/config.ts';
 import { Acks } from './acks.ts';
-import { Feeds } from './feeds.ts';
+import type { FeedCounters } from './feed-driver.ts';
+import { Feeds, type FeedStatus } from './feeds.ts';
 import { REPLICATION_LIMITS, type ReplicationLimits } from './limits.ts';
 import type { Publish } from './messages.ts';
 import { Generations } from './origins.ts';
-import type { DatabasePort, LogPort, ReplicationEvents, SpoolPort } from './ports.ts';
+import type { DatabasePort, LogPort, ReplicationEvents, SnapshotSource, SpoolPort } from './ports.ts';
+import type { StableState } from './stability.ts';
 import { Syncer } from './syncer.ts';
 
 export interface ReplicationDependencies {
@@ -23,8 +25,10 @@ export interface ReplicationDependencies {
   readonly database: DatabasePort;
   readonly log: LogPort;
   readonly spool: SpoolPort;
+  readonly snapshots: SnapshotSource;
   readonly events: ReplicationEvents;
-  readonly limits?: ReplicationLimits;
+  /** What differs from REPLICATION_LIMITS. */
+  readonly limits?: Partial<ReplicationLimits>;
 }
 
 export class Replication {
@@ -32,25 +36,35 @@ export class Replication {
   readonly #feeds: Feeds;
   readonly #syncer: Syncer;
   readonly #deps: ReplicationDependencies;
+  readonly #generations: Generations;
+  #clockAheadMaxMs: number;
   /** Generation whose loss was reported. */
   #lostGeneration = -1;
 
   constructor(dependencies: ReplicationDependencies) {
-    const deps = { ...dependencies, limits: dependencies.limits ?? REPLICATION_LIMITS };
+    const limits = { ...REPLICATION_LIMITS, ...dependencies.limits };
+    const deps = { ...dependencies, limits };
     const { database, log } = deps;
     this.#deps = deps;
+    this.#generations = new Generations(database.origins);
+    this.#clockAheadMaxMs = limits.clockAheadMaxMs;
     this.acks = new Acks(database);
     this.#feeds = new Feeds({
       ...deps,
       acks: this.acks,
-      generations: new Generations(database.origins),
+      generations: this.#generations,
       onPeerVector: (vector) => {
         if (this.#checkOwnLoss(vector)) this.#syncer.announceGeneration();
       },
     });
     this.#syncer = new Syncer({
       ...deps,
-      readAck: () => ({ applied: database.vector, durable: log.durableVector }),
+      readAck: () => ({
+        applied: database.vector,
+        durable: log.durableVector,
+        generations: this.#syncer.knownGenerations(),
+      }),
+      clockAheadMaxMs: () => this.#clockAheadMaxMs,
       checkOwnLoss: (vector) => this.#checkOwnLoss(vector),
       onMoved: () => {
         this.acks.noteLocalMoved();
@@ -66,7 +80,7 @@ export class Replication {
     this.#syncer.start();
   }
 
-  /** Closes all links and feeds. A merge under way is left to recovery. */
+  /** Closes all links and feeds. */
   stop(): void {
     this.#syncer.stop();
     this.#feeds.stop();
@@ -107,9 +121,34 @@ export class Replication {
     this.#syncer.ask();
   }
 
-  /** What every configured instance has applied. */
-  stableVector(): VersionVector {
-    return this.acks.stable();
+  /** What may be forgotten as of now; to be asked anew for every step of collecting. */
+  stability(): StableState {
+    return this.acks.stability(this.#syncer.knownGenerations());
+  }
+
+  /** The operator's resync, partial or full, of one link or all. null: ordered; else why it cannot be. */
+  resync(order: { readonly from?: number | undefined; readonly full: boolean }): string | null {
+    return this.#syncer.resync(order);
+  }
+
+  /** The operator takes in what a link brings although its clock is ahead. null: done; else why not. */
+  acceptClock(from: number | undefined): string | null {
+    return this.#syncer.acceptClock(from);
+  }
+
+  /** How far ahead a clock may be. */
+  setClockAheadMax(ms: number): void {
+    this.#clockAheadMaxMs = ms;
+  }
+
+  /** Syncs served, and client messages dropped. */
+  get counters(): Readonly<FeedCounters> {
+    return this.#feeds.counters;
+  }
+
+  resetCounters(): void {
+    this.#feeds.resetCounters();
+    this.#syncer.resetCounters();
   }
 
   status(): LinkStatus[] {
@@ -117,18 +156,27 @@ export class Replication {
   }
 
   /** Peers that pull from here. */
-  feeds(): {
-    readonly peer: number;
-    readonly stage: string;
-    readonly position: number;
-    readonly publishDropped: number;
-  }[] {
-    return this.#feeds.list().map(({ peer, machine, position, publishDropped }) => {
-      return { peer, stage: machine.stage, position, publishDropped };
-    });
+  feeds(): FeedStatus[] {
+    return this.#feeds.status();
   }
 
+  /** A peer's vector may show that we were restored from an older state. True: a new generation began. */
   #checkOwnLoss(vector: VersionVector): boolean {
+    return this.#checkNewerGeneration() || this.#checkLostTail(vector);
+  }
+
+  #checkNewerGeneration(): boolean {
+    const { database, events } = this.#deps;
+    const { instance, generation } = database.self;
+    const newest = this.#generations.newestOf(instance);
+    if (newest <= generation) return false;
+    const text = `an older state was put back: a peer knows generation ${newest} of this instance, it is in ${generation}`;
+    events.onLog('error', `${text}; a new generation begins and the missing part is fetched`);
+    events.onNewerGeneration(newest);
+    return true;
+  }
+
+  #checkLostTail(vector: VersionVector): boolean {
     const { database, events } = this.#deps;
     const { index, generation } = database.self;
     const seqSeen = vector.get(index);

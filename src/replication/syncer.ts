@@ -1,17 +1,17 @@
 /**
  * The syncer of an instance: one link per peer, and what concerns all of them: the turn in which batches are applied, early batches, the
- * one full sync at a time, who relays what, the loss of own data, clock drift.
- *
- * Invariant: nothing is applied while a merge runs; every link is held from before it begins until after it ends.
+ * one full sync at a time, who relays what, the loss of own data, clock drift, what the operator orders.
  */
 import type { VersionVector } from '../crdt/version-vector.ts';
 import type { Timer } from '../host/host.ts';
 import type { LinkStatus, PeerConfig } from '../instance/config.ts';
 import { ApplyTurns } from './apply-turns.ts';
-import { HOLD, LinkDriver, type LinkDependencies, type LinkOwner } from './link-driver.ts';
+import type { LinkMachine, LinkStage } from './link.ts';
+import { HOLD, LinkDriver } from './link-driver.ts';
+import type { LinkDependencies, LinkOwner } from './link-owner.ts';
 import { describeLink, isLinkLevel, LinkHealth, type LinkStatusInput } from './link-health.ts';
 import type { Heartbeat } from './messages.ts';
-import { Generations } from './origins.ts';
+import { Generations, listKnownGenerations } from './origins.ts';
 import { decideRelay, type RelayLink } from './relay.ts';
 
 export interface SyncerDependencies extends Omit<LinkDependencies, 'turns' | 'syncer'> {
@@ -33,7 +33,7 @@ export class Syncer implements LinkOwner {
   readonly #entries = new Map<number, Entry>();
   #timers: Timer[] = [];
   #fullSyncOwner: LinkDriver | null = null;
-  #mergeCount = 0;
+  #joinCount = 0;
   #isRunning = false;
   #isRetrying = false;
   #retryAgain = false;
@@ -45,13 +45,8 @@ export class Syncer implements LinkOwner {
     this.#generations = new Generations(deps.database.origins);
   }
 
-  /** A merge has begun, or is about to. */
-  get isMerging(): boolean {
-    return this.#fullSyncOwner?.machine.stage === 'merging';
-  }
-
-  get mergeCount(): number {
-    return this.#mergeCount;
+  get joinCount(): number {
+    return this.#joinCount;
   }
 
   start(): void {
@@ -91,6 +86,56 @@ export class Syncer implements LinkOwner {
     this.#setPaused(false, from);
   }
 
+  /** Connects anew and asks from what is applied by now, or for a full sync. null: ordered; else why it cannot be. */
+  resync(order: { readonly from?: number | undefined; readonly full: boolean }): string | null {
+    const { from, full } = order;
+    const chosen = this.#chooseLinks(from);
+    if (typeof chosen === 'string') return chosen;
+    const links = chosen.filter((link) => !link.peer.paused);
+    if (links.length === 0) {
+      const which = from === undefined ? 'all links are' : `the link from instance ${from} is`;
+      return `${which} paused: resume first, that is a resync too`;
+    }
+    for (const link of links) {
+      const kind = full ? 'full sync' : 'resync';
+      this.#deps.events.onLog('info', `${kind} from instance ${link.peer.id} ordered by the operator`);
+      link.step({ type: 'resync', full });
+    }
+    return null;
+  }
+
+  /** What these links bring is taken in although its clock is ahead. null: done; else why not. */
+  acceptClock(from: number | undefined): string | null {
+    const links = this.#chooseLinks(from);
+    if (typeof links === 'string') return links;
+    for (const link of links) {
+      this.#deps.events.onLog('info', `clock of instance ${link.peer.id} accepted by the operator, however far ahead`);
+      link.acceptClock();
+    }
+    return null;
+  }
+
+  #chooseLinks(from: number | undefined): LinkDriver[] | string {
+    const links = [...this.#entries.values()].map(({ link }) => link);
+    if (links.length === 0) return 'this instance has no peers';
+    if (from === undefined) return links;
+    const chosen = links.filter((link) => link.peer.id === from);
+    if (chosen.length > 0) return chosen;
+    return `instance ${from} is no peer of this one, its peers are ${links.map((link) => link.peer.id).join(', ')}`;
+  }
+
+  resetCounters(): void {
+    for (const { link } of this.#entries.values()) Object.assign(link.syncs, { full: 0, partialOk: 0, partialErr: 0 });
+  }
+
+  /** For acknowledgements and stability. */
+  knownGenerations(): Map<number, number> {
+    return listKnownGenerations(this.#deps.database.origins, this.#generations, (instance) => {
+      const link = this.#entries.get(instance)?.link;
+      return link?.isConnected ? link.peerGeneration : undefined;
+    });
+  }
+
   /** Has every peer send a HEARTBEAT as soon as it has sent all it has. */
   ask(): void {
     for (const { link } of this.#entries.values()) link.ask();
@@ -120,26 +165,45 @@ export class Syncer implements LinkOwner {
 
   freeFullSyncSlot(link: LinkDriver): void {
     if (this.#fullSyncOwner !== link) return;
-    const wasMerging = this.isMerging;
     this.#fullSyncOwner = null;
-    if (wasMerging) this.#mergeCount++;
-    if (wasMerging) this.#turns.wait(() => this.#releaseMerge());
     this.#turns.wait(() => {
       for (const { link: other } of this.#entries.values()) other.step({ type: 'slot-free' });
     });
   }
 
-  onStageChanged(link: LinkDriver): void {
-    const { stage, lastError, lastSync } = link.machine;
-    if (stage === 'merging') for (const entry of this.#entries.values()) entry.link.hold(HOLD.merge);
+  onJoined(link: LinkDriver): void {
+    this.#joinCount++;
+    this.freeFullSyncSlot(link);
+    this.onVectorMoved(link);
+  }
+
+  onStageChanged(link: LinkDriver, before: LinkMachine): void {
+    const { stage } = link.machine;
     const entry = this.#entryOf(link);
     if (entry && (stage === 'streaming' || stage === 'full-sync'))
       entry.health.deliveredAtMs = this.#deps.clock.monotonicMs();
-    const detail =
-      stage === 'waiting' && lastError ? `: ${lastError}` : stage === 'streaming' ? `: ${lastSync?.reason}` : '';
-    const level = stage === 'streaming' || stage === 'full-sync' || stage === 'paused' ? 'info' : 'debug';
-    this.#deps.events.onLog(level, `link ${stage} from instance ${link.peer.id}${detail}`);
+    this.#logStage(link, before);
     if (stage === 'streaming') this.#decideRelay();
+  }
+
+  /** A link that goes down has a line once; further attempts that end alike have none. */
+  #logStage(link: LinkDriver, before: LinkMachine): void {
+    const { stage, lastError, lastSync } = link.machine;
+    const { onLog } = this.#deps.events;
+    const from = `from instance ${link.peer.id}`;
+    if (stage === 'waiting') {
+      const kind = lastError?.replace(/[0-9]+/g, '0') ?? null;
+      const isNews = isWorking(before.stage) || kind !== link.loggedError;
+      link.loggedError = kind;
+      onLog(
+        isNews && lastError !== null ? 'info' : 'debug',
+        `link waiting ${from}: ${lastError ?? 'another full sync runs'}`,
+      );
+      return;
+    }
+    if (stage === 'streaming') link.loggedError = null;
+    const detail = stage === 'streaming' || stage === 'full-sync' ? `: ${lastSync?.reason}` : '';
+    onLog(isWorking(stage) || stage === 'paused' ? 'info' : 'debug', `link ${stage} ${from}${detail}`);
   }
 
   onVectorMoved(_link: LinkDriver): void {
@@ -200,25 +264,29 @@ export class Syncer implements LinkOwner {
     for (const entry of this.#entries.values()) {
       if (isDelivering(entry.link)) entry.health.deliveredAtMs = clock.monotonicMs();
       this.#noteLevel(entry);
+      this.#leaveEarlierProcess(entry.link);
       entry.link.tick();
     }
   }
 
-  #releaseMerge(): void {
-    if (this.isMerging) return;
-    for (const { link } of this.#entries.values()) link.release(HOLD.merge);
-    this.#retryAllEarly();
+  /** A newer generation of the peer is known, and not by this connection: that leads to a process that is no more. */
+  #leaveEarlierProcess(link: LinkDriver): void {
+    const newest = this.#generations.newestOf(link.peer.id);
+    if (link.peerGeneration < 0 || link.peerGeneration >= newest) return;
+    this.#deps.events.onLog(
+      'info',
+      `link from instance ${link.peer.id} starts over: it has begun generation ${newest}`,
+    );
+    link.step({ type: 'restart' });
   }
 
   /** Tries what came early, on all links, until nothing moves or the turn is over. */
   #retryAllEarly(): void {
-    if (this.isMerging) return;
     if (this.#isRetrying) {
       this.#retryAgain = true;
       return;
     }
     this.#isRetrying = true;
-    const { database } = this.#deps;
     let wasTried = false;
     do {
       this.#retryAgain = false;
@@ -226,7 +294,7 @@ export class Syncer implements LinkOwner {
         if (link.early.count === 0) continue;
         this.#turns.enter();
         wasTried = true;
-        if (link.early.retry(database, this.#turns.isOver) === 0) continue;
+        if (link.retryEarly(this.#turns.isOver) === 0) continue;
         this.#retryAgain = true;
         link.noteApplied();
         if (!link.early.isFull) link.release(HOLD.early);
@@ -281,7 +349,7 @@ export class Syncer implements LinkOwner {
   #isStillRelayed(link: LinkDriver, origin: number): boolean {
     if (this.#generations.isRetired(origin)) return false;
     const direct = this.#entries.get(this.#deps.database.origins.at(origin).instance);
-    if (direct && (isDelivering(direct.link) || direct.link.peer.paused)) return false;
+    if (direct && (isDelivering(direct.link) || direct.link.peer.paused || direct.link.awaitsClock)) return false;
     for (const { link: other } of this.#entries.values()) {
       if (other !== link && other.isStreaming && other.peer.id < link.peer.id && other.want.includes(origin))
         return false;
@@ -295,7 +363,7 @@ export class Syncer implements LinkOwner {
       peer: link.peer.id,
       isDelivering: delivering,
       isStreaming: link.isStreaming,
-      isPausedByOperator: link.peer.paused,
+      isPaused: link.peer.paused || link.awaitsClock,
       downMs: delivering ? 0 : this.#deps.clock.monotonicMs() - health.deliveredAtMs,
       vector: link.peerVector,
     };
@@ -329,5 +397,6 @@ export class Syncer implements LinkOwner {
   }
 }
 
-const isDelivering = ({ machine }: LinkDriver): boolean =>
-  machine.stage === 'streaming' || machine.stage === 'full-sync' || machine.stage === 'merging';
+const isDelivering = ({ machine }: LinkDriver): boolean => isWorking(machine.stage);
+
+const isWorking = (stage: LinkStage): boolean => stage === 'streaming' || stage === 'full-sync';

@@ -26,6 +26,8 @@ export const ARGS_KEPT_PLACES = 4096;
 export const ARGS_SPARE_MAX = 32;
 /** The reply buffer's usual size, bytes; a larger one is given up after use. */
 export const REPLY_BUFFER_BYTES = 256 * 1024;
+/** Replies to one client that are put together before any of them leaves, bytes; a transaction may come to more than one command. */
+export const REPLY_BYTES_MAX = 1024 * 1024 * 1024;
 /** Nesting of arrays that the decoder of replies follows. */
 export const REPLY_DEPTH_MAX = 32;
 /** Longest line in a reply, bytes. */

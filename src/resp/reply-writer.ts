@@ -5,9 +5,12 @@
  * at once and the same buffer serves the next connection. Integers and lengths are written digit by digit: no string is made on the hot
  * path.
  *
+ * A client's replies of one turn may have `bytesMax` bytes. From there on they are forgotten while the command runs to its end: what it changes is
+ * complete, but its client is lost (`isOverfull`), and nobody else is.
+ *
  * Invariant: `bytes[0 .. length)` are whole replies whenever no command is running.
  */
-import { REPLY_BUFFER_BYTES } from './limits.ts';
+import { REPLY_BUFFER_BYTES, REPLY_BYTES_MAX } from './limits.ts';
 import type { Reply } from './reply.ts';
 
 const CR = 13;
@@ -28,7 +31,22 @@ export class ReplyWriter implements Reply {
   /** Errors replied, ever; and the latest one. */
   errorCount = 0;
   lastError = '';
+  /** More was replied since `begin` than may be. */
+  isOverfull = false;
+  readonly #bytesMax: number;
+  /** Where the replies of the present client begin. */
+  #start = 0;
   #bytes = Buffer.allocUnsafeSlow(REPLY_BUFFER_BYTES);
+
+  constructor(bytesMax = REPLY_BYTES_MAX) {
+    this.#bytesMax = bytesMax;
+  }
+
+  /** What follows are the replies of one client. */
+  begin(): void {
+    this.#start = this.length;
+    this.isOverfull = false;
+  }
 
   /** What was written. It stays valid until the next reply, unless `surrender` is called. */
   peek(): Buffer {
@@ -38,6 +56,7 @@ export class ReplyWriter implements Reply {
   /** Forgets everything from `length` on. */
   truncate(length = 0): void {
     this.length = length;
+    if (length < this.#start) this.#start = length;
     if (length === 0 && this.#bytes.length > REPLY_BUFFER_BYTES) this.surrender();
   }
 
@@ -45,6 +64,7 @@ export class ReplyWriter implements Reply {
   surrender(): void {
     this.#bytes = Buffer.allocUnsafeSlow(REPLY_BUFFER_BYTES);
     this.length = 0;
+    this.#start = 0;
   }
 
   ok(): void {
@@ -193,6 +213,12 @@ export class ReplyWriter implements Reply {
   }
 
   #grow(needed: number): void {
+    if (needed - this.#start > this.#bytesMax) {
+      this.isOverfull = true;
+      needed -= this.length - this.#start;
+      this.length = this.#start;
+      if (needed <= this.#bytes.length) return;
+    }
     const bytes = Buffer.allocUnsafeSlow(Math.max(needed, Math.min(2 * this.#bytes.length, needed + (64 << 20))));
     this.#bytes.copy(bytes, 0, 0, this.length);
     this.#bytes = bytes;

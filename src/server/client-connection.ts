@@ -11,6 +11,7 @@
  */
 import type { ServerSocket } from '../host/tcp-listener.ts';
 import { Input } from '../resp/input.ts';
+import { REPLY_BYTES_MAX } from '../resp/limits.ts';
 import { NEED_MORE, PROTOCOL_ERROR } from '../resp/parser.ts';
 import type { Reply } from '../resp/reply.ts';
 import { USER, type ChannelKind, type Session, type Transaction, type WatchedKey } from '../redis-commands/session.ts';
@@ -22,7 +23,7 @@ import type { RedisServer } from './redis-server.ts';
 
 /** What executing a request came to. */
 export const EXECUTED = 0;
-/** It may not run now (writes are held, clients are paused): try again after `resumeHeld`. */
+/** It may not run now (the disk is behind, clients are paused): try again after `resumeHeld`. */
 export const HELD = 1;
 
 /** Why requests are not executed. */
@@ -60,6 +61,11 @@ export class ClientConnection implements Session {
   #protocol: 2 | 3 = 2;
   #stop = 0;
   #cancelBlock: ((how: 'gone' | 'timeout' | 'error') => void) | null = null;
+  /** What it waits for will be answered with nothing: CLIENT REPLY. */
+  #isBlockedInSilence = false;
+  /** Messages that came while a command of this client ran, from itself: they follow the command's reply. */
+  #messages: Buffer[] = [];
+  #messageBytes = 0;
   #isReadingPaused = false;
   #isClosing = false;
   #isClosed = false;
@@ -88,10 +94,14 @@ export class ClientConnection implements Session {
   set user(user: string) {
     if (this.isReserved && user === USER.default) user = '';
     this.#user = user;
-    // The daemon asks how the instance is doing, a disk that hangs included.
-    this.#outbox.waits = this.#server.instance.replyAfterSync && user !== USER.control;
+    this.#chooseWaiting();
     if (user === '') this.#input.distrust();
     else this.#input.trust();
+  }
+
+  /** The daemon asks how the instance is doing, a disk that hangs included. */
+  #chooseWaiting(): void {
+    this.#outbox.waits = this.#server.instance.replyAfterSync && this.#user !== USER.control;
   }
 
   get protocol(): 2 | 3 {
@@ -173,11 +183,22 @@ export class ClientConnection implements Session {
         this.#stop |= STOP.held;
         return parser.end(true);
       }
+      if (reply.isOverfull) return this.#dropReplies();
       if (reply.length > limits.REPLY_FLUSH_BYTES) this.#flushEarly();
       if (this.#isClosing) parser.discard();
       if (this.#takeOverRequest !== null) return this.#handOver(this.#takeOverRequest);
       if (this.#stop !== 0) return parser.end();
     }
+  }
+
+  /** A request asked for more than may be put together for one client. It was executed; nobody could be told. */
+  #dropReplies(): void {
+    const { instance, parser, replies } = this.#server;
+    replies.drop();
+    parser.discard();
+    parser.end();
+    instance.log('info', `client ${this.id} closed: its replies came to more than ${REPLY_BYTES_MAX} bytes at once`);
+    this.kill();
   }
 
   /** A request asked for much: what follows it waits until the client has read. */
@@ -197,6 +218,12 @@ export class ClientConnection implements Session {
     }
     if (this.#input.length > 0) this.#execute(0);
     if (this.#stop === 0) this.#resumeReading();
+  }
+
+  /** What it watches was not there, and may be. Its replies wait for the disk from here on, where replies do. */
+  onLoaded(): void {
+    this.dirty ||= this.watchedKeys.length > 0;
+    this.#chooseWaiting();
   }
 
   /** Writes are possible again, or clients no longer paused. */
@@ -232,17 +259,39 @@ export class ClientConnection implements Session {
 
   send(write: (reply: Reply) => void): void {
     if (this.#isClosing) return;
-    const { current, instance, pushWriter, reply } = this.#server;
-    if (current === this) {
-      write(reply);
-      return;
-    }
+    const { current, pushWriter } = this.#server;
     pushWriter.protocol = this.protocol;
     write(pushWriter);
-    this.#outbox.push(pushWriter);
-    this.#server.flushLater(this);
-    if (this.queuedBytes <= limits.PUSH_WAITING_BYTES_MAX) return;
-    instance.log('info', `client ${this.id} closed: it does not read, ${this.queuedBytes} bytes wait for it`);
+    if (current === this) {
+      this.#messages.push(Buffer.from(pushWriter.peek()));
+      this.#messageBytes += pushWriter.length;
+      pushWriter.truncate();
+    } else {
+      this.#outbox.push(pushWriter);
+      this.#server.flushLater(this);
+    }
+    const waiting = this.queuedBytes + this.#messageBytes;
+    if (waiting > limits.PUSH_WAITING_BYTES_MAX) this.#refuseToWait(waiting);
+  }
+
+  confirm(write: (reply: Reply) => void): void {
+    if (this.replyMode === 'on') write(this.#server.reply);
+    else this.send(write);
+  }
+
+  get hasMessages(): boolean {
+    return this.#messages.length > 0;
+  }
+
+  /** The command that ran has replied. */
+  releaseMessages(): void {
+    for (const bytes of this.#messages) this.#server.reply.raw(bytes);
+    this.#messages = [];
+    this.#messageBytes = 0;
+  }
+
+  #refuseToWait(waitingBytes: number): void {
+    this.#server.instance.log('info', `client ${this.id} closed: it does not read, ${waitingBytes} bytes wait for it`);
     this.kill();
   }
 
@@ -255,15 +304,20 @@ export class ClientConnection implements Session {
 
   block(cancel: (how: 'gone' | 'timeout' | 'error') => void): void {
     this.#cancelBlock = cancel;
+    this.#isBlockedInSilence = this.replyMode !== 'on';
     this.#stop |= STOP.blocked;
   }
 
   unblock(reply: (reply: Reply) => void): void {
     this.#cancelBlock = null;
     if (this.#isClosed) return;
-    this.send(reply);
-    if (this.#server.current === this) this.#stop &= ~STOP.blocked;
-    else this.#go(STOP.blocked);
+    if (this.#server.current === this) {
+      reply(this.#server.reply);
+      this.#stop &= ~STOP.blocked;
+      return;
+    }
+    if (!this.#isBlockedInSilence) this.send(reply);
+    this.#go(STOP.blocked);
   }
 
   cancelBlock(how: 'timeout' | 'error'): void {

@@ -1,18 +1,20 @@
 /**
  * One request: which command, may it run, run it, commit what it wrote.
  *
- * The order of the checks is Redis's: unknown, arity, authentication, permission, memory, subscriber mode, transaction. The usual client (one that
+ * The order of the checks is Redis's: unknown, arity, authentication, permission, memory, subscriber mode, loading, transaction. The usual client (one that
  * is authenticated, in no transaction and no subscriber) passes them with a few comparisons; nothing is allocated.
  *
  * Invariant: between two requests the database has no open batch, whatever a command did, an exception included.
  */
 import type { Database } from '../database/database.ts';
+import { BatchTooLargeError } from '../database/effects.ts';
 import type { Clock } from '../host/host.ts';
 import type { QueuedCommand, ServerPort, Session } from '../redis-commands/session.ts';
 import { USER } from '../redis-commands/session.ts';
 import type { Call } from '../redis-commands/spec.ts';
 import { CommandTable, lookupSubcommand, type TableEntry } from '../redis-commands/table.ts';
 import { unknownSubcommand, wrongArity } from '../redis-commands/texts.ts';
+import { ArenaFullError } from '../memory/arena.ts';
 import { copyArgs, type Args } from '../resp/args.ts';
 import type { ReplyWriter } from '../resp/reply-writer.ts';
 import { EXECUTED, HELD, type ClientConnection } from './client-connection.ts';
@@ -23,6 +25,8 @@ import type { SlowLog } from './slow-log.ts';
 
 export const MAX_CLIENTS = 'ERR max number of clients reached';
 const OUT_OF_MEMORY = "OOM command not allowed when used memory > 'maxmemory'.";
+const OUT_OF_SPACE = 'OOM command not allowed: the instance holds as much data as it can address';
+const LOADING = 'LOADING Redis is loading the dataset in memory';
 const NOT_AUTHENTICATED = 'NOAUTH Authentication required.';
 const UNKNOWN_ARGUMENTS_CHARS = 128;
 
@@ -35,6 +39,7 @@ export interface DispatcherOptions {
   readonly database: Database;
   readonly clock: Clock;
   readonly instance: InstancePort;
+  readonly isLoading: boolean;
   readonly reply: ReplyWriter;
   readonly slowlog: SlowLog;
   readonly server: ServerPort;
@@ -52,10 +57,13 @@ export class Dispatcher {
   pausedUntilMs = 0;
   /** The disk takes the log more slowly than clients write it: writes wait. */
   logIsBehind = false;
+  /** Why no client may write; null: they may. */
+  writeRefusal: string | null = null;
   pausesWritesOnly = false;
-  readonly #database: Database;
+  #database: Database;
   readonly #clock: Clock;
-  readonly #instance: InstancePort;
+  #instance: InstancePort;
+  #isLoading: boolean;
   readonly #reply: ReplyWriter;
   readonly #slowlog: SlowLog;
   readonly #call: { -readonly [K in keyof Call]: Call[K] };
@@ -65,6 +73,7 @@ export class Dispatcher {
     this.#database = options.database;
     this.#clock = options.clock;
     this.#instance = options.instance;
+    this.#isLoading = options.isLoading;
     this.#reply = options.reply;
     this.#slowlog = options.slowlog;
     this.#call = {
@@ -74,6 +83,14 @@ export class Dispatcher {
       session: null as unknown as Session,
       server: options.server,
     };
+  }
+
+  /** The data is loaded. */
+  serve(database: Database, instance: InstancePort): void {
+    this.#database = database;
+    this.#call.database = database;
+    this.#instance = instance;
+    this.#isLoading = false;
   }
 
   resetStats(): void {
@@ -104,9 +121,11 @@ export class Dispatcher {
     if (this.#database.memoryBytesMax > 0 && this.#database.isFull && needsMemory(session, entry)) {
       return this.#refuse(session, entry, OUT_OF_MEMORY);
     }
+    if (this.writeRefusal !== null && writes(session, entry)) return this.#refuse(session, entry, this.writeRefusal);
     if (session.protocol === 2 && !entry.runsWhileSubscribed && session.subscriptionCount > 0) {
       return this.#refuse(session, entry, onlyWhileSubscribed(entry.lowerName));
     }
+    if (this.#isLoading && !entry.runsWhileLoading) return this.#refuse(session, entry, LOADING);
     if (session.transaction !== null && !entry.runsInMulti) return this.#queue(session, entry, args);
     if (this.#mustWait(session, entry)) return HELD;
     this.#run(session, entry, args);
@@ -117,7 +136,7 @@ export class Dispatcher {
     const call = this.#call;
     const reply = this.#reply;
     const before = reply.length;
-    if (this.monitors.count > 0) this.monitors.note(session, entry, args, this.#call.server.nowMicros());
+    const { replyMode } = session;
     call.session = session;
     call.args = args;
     this.commandsProcessed++;
@@ -127,6 +146,7 @@ export class Dispatcher {
       this.#runTimed(session, entry, args);
     } else {
       try {
+        if (entry.writesSeveral) demandRoom(this.#database, args);
         entry.spec.run(call);
       } catch (error) {
         this.#fail(entry, error, before);
@@ -134,7 +154,13 @@ export class Dispatcher {
     }
     this.#commit(session);
     if (reply.errorCount !== this.#errorCount) this.#countErrors(entry);
-    if (session.replyMode !== 'on') this.#applyReplyMode(session, before);
+    if (session.replyMode !== 'on') this.#applyReplyMode(session, before, replyMode);
+    if (this.monitors.count > 0) this.#tellMonitors(session, entry, args);
+    if (session.hasMessages) session.releaseMessages();
+  }
+
+  #tellMonitors(session: ClientConnection, entry: TableEntry, args: Args): void {
+    this.monitors.note(session, entry, args, this.#call.server.nowMicros());
   }
 
   /** Also after an exception: what the command had done by then is done and encoded, and peers must hear of it. */
@@ -149,6 +175,7 @@ export class Dispatcher {
     const before = this.#reply.length;
     const started = this.#clock.monotonicMs();
     try {
+      if (entry.writesSeveral) demandRoom(this.#database, args);
       entry.spec.run(this.#call);
     } catch (error) {
       this.#fail(entry, error, before);
@@ -161,19 +188,28 @@ export class Dispatcher {
     }
   }
 
-  /** CLIENT REPLY OFF and SKIP: the command ran, its reply is dropped. */
-  #applyReplyMode(session: ClientConnection, before: number): void {
+  /**
+   * CLIENT REPLY OFF and SKIP: the command ran, its reply is dropped. `mode`: before it ran; a transaction that turns replies off has
+   * replied until then.
+   */
+  #applyReplyMode(session: ClientConnection, before: number, mode = session.replyMode): void {
     if (session.replyMode === 'skip-next') {
       session.replyMode = 'skip';
       return;
     }
-    this.#reply.truncate(before);
+    if (mode !== 'on') this.#reply.truncate(before);
     if (session.replyMode === 'skip') session.replyMode = 'on';
   }
 
-  /** A bug in a command: its client gets an error, the log a line, everybody else nothing. */
+  /**
+   * What cannot be replicated, or has no room in memory, was refused before it changed anything. All else is a bug in a command: its client gets an
+   * error, the log a line, everybody else nothing.
+   */
   #fail(entry: TableEntry, error: unknown, before: number): void {
     this.#reply.truncate(before);
+    if (error instanceof BatchTooLargeError)
+      return this.#reply.error(`ERR '${entry.lowerName}' is refused: ${error.message}`);
+    if (error instanceof ArenaFullError) return this.#reply.error(OUT_OF_SPACE);
     this.#reply.error(`ERR internal error in '${entry.lowerName}'; the instance's log has the details`);
     const text = error instanceof Error ? (error.stack ?? error.message) : String(error);
     this.#instance.log('error', `command failed: ${entry.lowerName}: ${text}`);
@@ -235,14 +271,19 @@ export class Dispatcher {
     const call = this.#call;
     const entry = this.#entryOf(args);
     const before = this.#reply.length;
+    const { session } = call;
+    const { replyMode } = session;
     call.args = args;
     entry.calls++;
     try {
+      if (entry.writesSeveral) demandRoom(this.#database, args);
       spec.run(call);
     } catch (error) {
       this.#fail(entry, error, before);
     }
     if (this.#reply.errorCount !== this.#errorCount) this.#countErrors(entry);
+    if (replyMode === 'off' && session.replyMode === 'off') this.#reply.truncate(before);
+    if (this.monitors.count > 0) this.monitors.note(session, entry, args, call.server.nowMicros());
   }
 
   #entryOf(args: Args): TableEntry {
@@ -262,18 +303,29 @@ export class Dispatcher {
   }
 
   #mustWait(session: ClientConnection, entry: TableEntry): boolean {
-    const held = this.#database.writesHeld || this.logIsBehind;
+    const held = this.logIsBehind;
     if (!held && this.pausedUntilMs === 0) return false;
     if (session.user === USER.control || session.user === USER.replication) return false;
-    const writes = entry.isWrite || (entry.spec.name === 'EXEC' && hasQueued(session, 'write'));
-    if (held && writes) return true;
+    const isWrite = writes(session, entry);
+    if (held && isWrite) return true;
     if (this.pausedUntilMs === 0 || this.#database.nowMs >= this.pausedUntilMs) return false;
-    return writes || entry.spec.name === 'PUBLISH' || entry.spec.name === 'SPUBLISH' || !this.pausesWritesOnly;
+    return isWrite || entry.spec.name === 'PUBLISH' || entry.spec.name === 'SPUBLISH' || !this.pausesWritesOnly;
   }
 }
 
 const hasQueued = (session: Session, flag: 'write' | 'denyoom'): boolean =>
   session.transaction?.queue.some(({ spec }) => spec.flags.includes(flag)) ?? false;
+
+const writes = (session: Session, entry: TableEntry): boolean =>
+  entry.isWrite || (entry.spec.name === 'EXEC' && hasQueued(session, 'write'));
+
+/** Each argument may be said by an effect of its own, and the key by all of them, which is shorter from the second on. */
+function demandRoom(database: Database, args: Args): void {
+  const { count, lengths } = args;
+  let bytes = count > 1 ? lengths[1]! : 0;
+  for (let i = 1; i < count; i++) bytes += lengths[i]!;
+  database.writer.demandRoom(count, bytes);
+}
 
 const needsMemory = (session: Session, entry: TableEntry): boolean =>
   entry.deniedWhenFull || (entry.spec.name === 'EXEC' && hasQueued(session, 'denyoom'));

@@ -1,6 +1,6 @@
 /**
- * Settings that are accepted, kept and shown, and tune what this engine does not have: Redis's encodings, mostly. Values are checked as Redis checks
- * them, so that a tool which asks whether a setting took gets the answer it knows.
+ * Kinds of settings, and what values they take: checked as Redis checks them, with its words, so that a tool which asks whether a setting took gets
+ * the answer it knows. Which settings there are is in redis-settings.ts.
  */
 
 /** The value as it is kept; `error`: why not, as Redis says it. */
@@ -8,7 +8,7 @@ export type Checked = { readonly value: string } | { readonly error: string };
 
 export interface Knob {
   readonly preset: string;
-  readonly check: (value: string) => Checked;
+  readonly check: (value: string, current: string) => Checked;
 }
 
 const INT_MAX = 2n ** 31n - 1n;
@@ -28,20 +28,44 @@ const EVENT_CLASSES = 'A g $ l s h z x e t d K E m n'.split(' ');
 const ALL_CLASSES = 'g$lshzxetd';
 
 export const checkInteger = (value: string, min: bigint, max: bigint): Checked => {
-  if (!/^-?\d{1,19}$/.test(value)) return { error: "argument couldn't be parsed into an integer" };
-  return checkBounds(BigInt(value), min, max, 'argument');
+  if (!isInteger(value)) return { error: "argument couldn't be parsed into an integer" };
+  return checkBounds(BigInt(value), min, max);
 };
 
-function checkBounds(value: bigint, min: bigint, max: bigint, what: string): Checked {
-  if (value < min || value > max) return { error: `${what} must be between ${min} and ${max} inclusive` };
+/** As Redis reads integers: no sign but '-', no leading zero, 64 bits. */
+function isInteger(value: string): boolean {
+  if (!/^(0|-?[1-9]\d{0,18})$/.test(value)) return false;
+  return BigInt(value) <= LONG_MAX && BigInt(value) >= -LONG_MAX - 1n;
+}
+
+function checkBounds(value: bigint, min: bigint, max: bigint): Checked {
+  if (value < min || value > max) return { error: `argument must be between ${min} and ${max} inclusive` };
   return { value: String(value) };
 }
 
-function checkBytes(value: string): Checked {
-  const [, digits, unit] = /^(\d{1,18})([a-z]*)$/i.exec(value) ?? [];
+/** Nothing at all is 0, as on Redis. null: no amount of memory. */
+function parseBytes(value: string): bigint | null {
+  const [, digits, unit] = /^(\d{0,19})([a-z]*)$/i.exec(value) ?? [];
   const factor = unit === undefined ? undefined : UNITS[unit.toLowerCase()];
-  if (digits === undefined || factor === undefined) return { error: 'argument must be a memory value' };
-  return checkBounds(BigInt(digits) * factor, 0n, LONG_MAX, 'argument');
+  return digits === undefined || factor === undefined ? null : BigInt(digits) * factor;
+}
+
+function checkBytes(value: string, min: bigint, max: bigint): Checked {
+  const bytes = parseBytes(value);
+  return bytes === null ? { error: 'argument must be a memory value' } : checkBounds(bytes, min, max);
+}
+
+const PERCENT_TOO_LARGE = 'percentage argument must be less or equal to 100';
+
+function checkBytesOrPercent(value: string): Checked {
+  const [, percent] = /^(\d{1,9})%$/.exec(value) ?? [];
+  if (percent !== undefined) {
+    return Number(percent) <= 100 ? { value } : { error: PERCENT_TOO_LARGE };
+  }
+  const bytes = parseBytes(value);
+  if (bytes === null) return { error: 'argument must be a memory or percent value' };
+  // Redis takes what its 64 bits make negative for a percentage.
+  return bytes > LONG_MAX ? { error: PERCENT_TOO_LARGE } : { value: String(bytes) };
 }
 
 function checkYesNo(value: string): Checked {
@@ -61,40 +85,133 @@ function checkEventClasses(value: string): Checked {
   return { value: shown.join('') };
 }
 
-const integer = (preset: string, min: bigint, max: bigint): Knob => ({
+function checkWord(value: string, words: readonly string[]): Checked {
+  const word = words.find((each) => each === value.toLowerCase());
+  return word === undefined ? { error: oneOf(words) } : { value: word };
+}
+
+/** What to do on a signal: several words at once, shown in the order of the list. */
+function checkShutdownWays(value: string, words: readonly string[]): Checked {
+  const wanted = value.toLowerCase().split(' ');
+  if (!wanted.every((word) => words.includes(word))) return { error: oneOf(words) };
+  if (wanted.includes('save') && wanted.includes('nosave')) {
+    return { error: "shutdown options SAVE and NOSAVE can't be used simultaneously" };
+  }
+  const named = words.filter((word) => wanted.includes(word) && word !== words[0]);
+  return { value: named.length === 0 ? words[0]! : named.join(' ') };
+}
+
+const oneOf = (words: readonly string[]): string => `argument(s) must be one of the following: ${words.join(', ')}`;
+
+const BACKLOG_BYTES_MIN = 16 * 1024;
+
+/** A smaller one is taken for the smallest. */
+function checkBacklog(value: string): Checked {
+  const checked = checkBytes(value, 1n, LONG_MAX);
+  if ('error' in checked) return checked;
+  return { value: Number(checked.value) < BACKLOG_BYTES_MIN ? String(BACKLOG_BYTES_MIN) : checked.value };
+}
+
+const CLIENT_CLASSES = ['normal', 'slave', 'pubsub'];
+
+/** The classes that are named change, the others stay. */
+function checkOutputLimits(value: string, current: string): Checked {
+  const words = value.split(' ').filter((word) => word !== '');
+  if (words.length % 4 !== 0) {
+    return { error: 'Wrong number of arguments in buffer limit configuration.' };
+  }
+  const shown = current.split(' ');
+  for (let i = 0; i < words.length; i += 4) {
+    const name = words[i]!.toLowerCase();
+    const place = CLIENT_CLASSES.indexOf(name === 'replica' ? 'slave' : name);
+    if (place < 0) return { error: 'Invalid client class specified in buffer limit configuration.' };
+    const [hard, soft] = [parseBytes(words[i + 1]!), parseBytes(words[i + 2]!)];
+    const seconds = words[i + 3]!;
+    if (hard === null || soft === null || !/^\d{1,18}$/.test(seconds)) {
+      return { error: 'Error in hard, soft or soft_seconds setting in buffer limit configuration.' };
+    }
+    shown.splice(4 * place + 1, 3, String(hard), String(soft), String(BigInt(seconds)));
+  }
+  return { value: shown.join(' ') };
+}
+
+const OOM_ADJUSTMENT_MAX = 2000n;
+
+function checkOomAdjustments(value: string): Checked {
+  const words = value.split(' ').filter((word) => word !== '');
+  if (words.length !== 3) return { error: 'wrong number of arguments' };
+  const isWithin = (word: string): boolean => 'value' in checkInteger(word, -OOM_ADJUSTMENT_MAX, OOM_ADJUSTMENT_MAX);
+  if (words.every(isWithin)) return { value: words.join(' ') };
+  return { error: 'Invalid oom-score-adj-values, elements must be between -2000 and 2000.' };
+}
+
+function checkPercentiles(value: string): Checked {
+  const words = value.split(' ').filter((word) => word !== '');
+  if (!words.every((word) => /^-?\d+(\.\d+)?$/.test(word))) {
+    return { error: 'Invalid latency-tracking-info-percentiles parameters' };
+  }
+  if (words.some((word) => Number(word) < 0 || Number(word) > 100)) {
+    return { error: 'latency-tracking-info-percentiles parameters should sit between [0.0,100.0]' };
+  }
+  return { value: words.map(Number).join(' ') };
+}
+
+function checkHostname(value: string): Checked {
+  if (value.length >= 256) return { error: 'Hostnames must be less than 256 characters' };
+  if (/^[\da-z.-]*$/i.test(value)) return { value };
+  return { error: 'Hostnames may only contain alphanumeric characters, hyphens or dots' };
+}
+
+const TITLE_VARIABLES = new Set('title listen-addr server-mode port tls-port unixsocket config-file'.split(' '));
+
+function checkTitle(value: string): Checked {
+  const rest = value.replace(/\{([^{}]*)\}/g, (all, name: string) => (TITLE_VARIABLES.has(name) ? '' : all));
+  return value === '' || /[{}]/.test(rest)
+    ? { error: 'template format is invalid or contains unknown variables' }
+    : { value };
+}
+
+export const integer = (preset: string, min: bigint, max: bigint): Knob => ({
   preset,
   check: (value) => checkInteger(value, min, max),
 });
-const count = (preset: string): Knob => integer(preset, 0n, LONG_MAX);
-const bytes = (preset: string): Knob => ({ preset, check: checkBytes });
-const yesNo = (preset: string): Knob => ({ preset, check: checkYesNo });
-
-export const KNOBS: Readonly<Record<string, Knob>> = {
-  activerehashing: yesNo('yes'),
-  'hash-max-listpack-entries': count('512'),
-  'hash-max-listpack-value': bytes('64'),
-  'set-max-intset-entries': count('512'),
-  'list-max-listpack-size': integer('-2', -INT_MAX - 1n, INT_MAX),
-  'list-compress-depth': integer('0', 0n, INT_MAX),
-  'zset-max-listpack-entries': count('128'),
-  'zset-max-listpack-value': bytes('64'),
-  'stream-node-max-bytes': bytes('4096'),
-  'stream-node-max-entries': integer('100', 0n, LONG_MAX),
-  'hll-sparse-max-bytes': bytes('3000'),
-  'busy-reply-threshold': integer('5000', 0n, LONG_MAX),
-  'notify-keyspace-events': { preset: '', check: checkEventClasses },
-  timeout: integer('0', 0n, INT_MAX),
-  'tcp-keepalive': integer('300', 0n, INT_MAX),
-  'latency-tracking': yesNo('no'),
-  'latency-monitor-threshold': integer('0', 0n, LONG_MAX),
-};
-
-/** Old names that Redis still takes. */
-export const KNOB_ALIASES: Readonly<Record<string, string>> = {
-  'hash-max-ziplist-entries': 'hash-max-listpack-entries',
-  'hash-max-ziplist-value': 'hash-max-listpack-value',
-  'list-max-ziplist-size': 'list-max-listpack-size',
-  'zset-max-ziplist-entries': 'zset-max-listpack-entries',
-  'zset-max-ziplist-value': 'zset-max-listpack-value',
-  'lua-time-limit': 'busy-reply-threshold',
-};
+export const natural = (preset: string): Knob => integer(preset, 0n, INT_MAX);
+export const count = (preset: string): Knob => integer(preset, 0n, LONG_MAX);
+export const anyInteger = (preset: string): Knob => integer(preset, -INT_MAX - 1n, INT_MAX);
+export const port = (preset: string): Knob => integer(preset, 0n, 65_535n);
+export const bytes = (preset: string, min = 0n, max = LONG_MAX): Knob => ({
+  preset,
+  check: (value) => checkBytes(value, min, max),
+});
+export const bytesOrPercent = (preset: string): Knob => ({ preset, check: checkBytesOrPercent });
+export const yesNo = (preset: string): Knob => ({ preset, check: checkYesNo });
+export const text = (preset: string): Knob => ({ preset, check: (value) => ({ value }) });
+export const word = (preset: string, words: string): Knob => ({
+  preset,
+  check: (value) => checkWord(value, words.split(' ')),
+});
+export const shutdownWays = (preset: string, all: string): Knob => ({
+  preset,
+  check: (value) => checkShutdownWays(value, all.split(' ')),
+});
+/** What Redis takes from its file only. */
+export const immutable = (preset: string): Knob => ({
+  preset,
+  check: () => ({ error: "can't set immutable config" }),
+});
+export const protectedText = (preset: string): Knob => ({
+  preset,
+  check: () => ({ error: "can't set protected config" }),
+});
+export const special = {
+  eventClasses: { preset: '', check: checkEventClasses },
+  outputLimits: {
+    preset: 'normal 0 0 0 slave 268435456 67108864 60 pubsub 33554432 8388608 60',
+    check: checkOutputLimits,
+  },
+  backlog: { preset: '1048576', check: checkBacklog },
+  oomAdjustments: { preset: '0 200 800', check: checkOomAdjustments },
+  percentiles: { preset: '50 99 99.9', check: checkPercentiles },
+  hostname: { preset: '', check: checkHostname },
+  title: { preset: '{title} {listen-addr} {server-mode}', check: checkTitle },
+} as const satisfies Readonly<Record<string, Knob>>;

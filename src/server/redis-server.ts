@@ -33,20 +33,24 @@ export interface RedisServerOptions {
   /** The one whose read area the listener's sockets read into. */
   readonly parser: RequestParser;
   readonly instance: InstancePort;
+  /** Both stand in for what is being loaded, until `serve`. */
+  readonly isLoading?: boolean;
   readonly credentials: Credentials;
   readonly settings: FixedSettings;
+  /** Of one client and turn; smaller ones suit tests. */
+  readonly replyBytesMax?: number;
 }
 
 const MAX_CLIENTS_REPLY = Buffer.from(`-${MAX_CLIENTS}\r\n`);
 
 export class RedisServer implements ServerPort {
   readonly parser: RequestParser;
-  readonly reply = new ReplyWriter();
-  readonly replies = new ReplyQueue(this.reply);
+  readonly reply: ReplyWriter;
+  readonly replies: ReplyQueue;
   /** For bytes pushed to other connections than the current one. */
   readonly pushWriter = new ReplyWriter();
   readonly table: CommandTable;
-  readonly instance: InstancePort;
+  instance: InstancePort;
   readonly pubsub: PubSubHub;
   readonly settings: Settings;
   readonly slowlog = new SlowLog();
@@ -54,7 +58,7 @@ export class RedisServer implements ServerPort {
   /** Log position behind the latest write of any client; kept only where replies wait for the disk. */
   writtenPosition = 0;
   readonly #dispatcher: Dispatcher;
-  readonly #database: Database;
+  #database: Database;
   readonly #clock: Clock;
   readonly #options: RedisServerOptions;
   readonly #connections = new Map<number, ClientConnection>();
@@ -76,18 +80,31 @@ export class RedisServer implements ServerPort {
   constructor(options: RedisServerOptions) {
     const { clock, credentials, database, instance, parser, settings } = options;
     this.#options = options;
+    this.reply = new ReplyWriter(options.replyBytesMax);
+    this.replies = new ReplyQueue(this.reply);
     this.parser = parser;
     this.#database = database;
     this.#clock = clock;
     this.instance = instance;
     this.#credentials = credentials;
-    this.pubsub = new PubSubHub((channel, message, sharded) => instance.publishToPeers(channel, message, sharded));
-    this.settings = new Settings(settings, this.slowlog);
+    this.pubsub = new PubSubHub((channel, message, sharded) => this.instance.publishToPeers(channel, message, sharded));
+    this.settings = new Settings(settings, this.slowlog, () => this.#database.memoryBytesMax);
     this.#stats = newStats(clock.nowMs());
     this.#rate = { atMs: clock.monotonicMs(), commandsProcessed: 0, perSecond: 0 };
     const { reply, slowlog } = this;
-    this.#dispatcher = new Dispatcher({ database, clock, instance, reply, slowlog, server: this });
+    const { isLoading = false } = options;
+    this.#dispatcher = new Dispatcher({ database, clock, instance, isLoading, reply, slowlog, server: this });
     this.table = this.#dispatcher.table;
+  }
+
+  /** The data is loaded: from here on commands see it. Clients that have connected meanwhile stay. */
+  serve(database: Database, instance: InstancePort): void {
+    this.flush();
+    this.#database = database;
+    this.instance = instance;
+    this.#dispatcher.serve(database, instance);
+    instance.enterTurn();
+    for (const connection of this.#connections.values()) connection.onLoaded();
   }
 
   /** A new client. */
@@ -157,6 +174,7 @@ export class RedisServer implements ServerPort {
     this.instance.enterTurn();
     this.#stats.bytesIn += count;
     this.current = connection;
+    this.reply.begin();
     this.reply.protocol = connection.protocol;
     connection.lastCommandMs = this.#database.nowMs;
   }
@@ -167,14 +185,19 @@ export class RedisServer implements ServerPort {
     if (!this.replies.isEmpty) this.#armFlush();
     if (!this.#dispatcher.wrote) return;
     this.#dispatcher.wrote = false;
+    this.#wakeLog();
+  }
+
+  /** A client's write was committed. Few bytes of commands may be gigabytes of writes: so the log is not left to the end of the turn. */
+  noteWrite(): void {
+    if (this.instance.replyAfterSync) this.writtenPosition = this.instance.logEnd();
+    if (this.instance.unwrittenBytes() > limits.LOG_UNWRITTEN_BYTES_MAX) this.#wakeLog();
+  }
+
+  #wakeLog(): void {
     this.instance.wake();
     if (!this.#dispatcher.logIsBehind && this.instance.unwrittenBytes() > limits.LOG_UNWRITTEN_BYTES_MAX)
       this.#waitForLog();
-  }
-
-  /** A client's write was committed. */
-  noteWrite(): void {
-    if (this.instance.replyAfterSync) this.writtenPosition = this.instance.logEnd();
   }
 
   /** Holds writes until the disk has caught up by half. */
@@ -182,6 +205,12 @@ export class RedisServer implements ServerPort {
     this.#dispatcher.logIsBehind = this.instance.unwrittenBytes() > limits.LOG_UNWRITTEN_BYTES_MAX / 2;
     if (this.#dispatcher.logIsBehind) this.#clock.after(limits.LOG_CHECK_MS, () => this.#waitForLog());
     else this.resumeHeld();
+  }
+
+  /** From now on clients' writes are refused with this; null: they are taken again. Those that wait learn of it, too. */
+  refuseWrites(reason: string | null): void {
+    this.#dispatcher.writeRefusal = reason;
+    this.resumeHeld();
   }
 
   execute(session: ClientConnection, args: Args): typeof EXECUTED | typeof HELD {
@@ -282,7 +311,7 @@ export class RedisServer implements ServerPort {
       patterns: this.pubsub.patternCount,
       shardChannels: [...this.pubsub.channels('shard')].length,
       keys: this.#database.keyCount,
-      volatileKeys: keyspace.expiries.count,
+      volatileKeys: keyspace.volatileCount,
       usedMemoryBytes,
       memoryBytesMax,
       entries: table.entries,

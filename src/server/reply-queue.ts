@@ -35,6 +35,12 @@ export class ReplyQueue {
     this.#end = end;
   }
 
+  /** What was written since the last call of `add` is nobody's. */
+  drop(): void {
+    this.#writer.truncate(this.#end);
+    this.#writer.begin();
+  }
+
   /** Everything leaves, in order. */
   flush(): void {
     const outboxes = this.#outboxes;

@@ -1,11 +1,14 @@
 /**
- * What CONFIG GET shows and CONFIG SET takes: the settings that tools and client libraries look at.
+ * What CONFIG GET shows and CONFIG SET takes: all settings of Redis 7.2.
  *
- * Most are facts about this instance; the tuning knobs of Redis's encodings are accepted and without effect. Nothing of it is stored.
+ * Some are facts about this instance, and belong to the database: crdb-cli changes them. The slow log's work. All others are kept and without effect
+ * (redis-settings.ts). Nothing outlives the process.
  */
 import { matchGlob } from '../base/glob.ts';
 import type { SettingsPort } from '../redis-commands/session.ts';
-import { checkInteger, KNOB_ALIASES, KNOBS, type Checked } from './knobs.ts';
+import { BULK_BYTES_MAX, COMMAND_BYTES_MAX } from '../resp/limits.ts';
+import type { Checked } from './knobs.ts';
+import { KNOB_ALIASES, KNOBS } from './redis-settings.ts';
 import type { SlowLog } from './slow-log.ts';
 
 /** Facts: not to be changed here. */
@@ -16,20 +19,21 @@ export interface FixedSettings {
   readonly appendonly: 'yes' | 'no';
   readonly appendfsync: 'always' | 'everysec' | 'no';
   readonly save: string;
-  readonly maxmemory: () => number;
   readonly maxclients: number;
 }
 
-const LONG_MAX = 2n ** 63n - 1n;
 const IMMUTABLE = "can't set immutable config: it belongs to the database; see crdb-cli";
 
 export class Settings implements SettingsPort {
   readonly #fixed: FixedSettings;
   readonly #slowlog: SlowLog;
+  readonly #memoryBytesMax: () => number;
   readonly #knobs = new Map(Object.entries(KNOBS).map(([name, { preset }]) => [name, preset]));
 
-  constructor(fixed: FixedSettings, slowlog: SlowLog) {
+  /** `memoryBytesMax`: of the database as it is now. */
+  constructor(fixed: FixedSettings, slowlog: SlowLog, memoryBytesMax: () => number) {
     this.#fixed = fixed;
+    this.#memoryBytesMax = memoryBytesMax;
     this.#slowlog = slowlog;
   }
 
@@ -58,10 +62,8 @@ export class Settings implements SettingsPort {
   }
 
   #check(name: string, value: string, current: string): Checked {
-    if (name === 'slowlog-log-slower-than') return checkInteger(value, -LONG_MAX - 1n, LONG_MAX);
-    if (name === 'slowlog-max-len') return checkInteger(value, 0n, LONG_MAX);
     const knob = KNOBS[KNOB_ALIASES[name] ?? name];
-    if (knob !== undefined) return knob.check(value);
+    if (knob !== undefined) return knob.check(value, current);
     return value === current ? { value } : { error: IMMUTABLE };
   }
 
@@ -73,16 +75,14 @@ export class Settings implements SettingsPort {
   }
 
   *#all(): IterableIterator<readonly [name: string, value: string]> {
-    const { maxmemory, ...fixed } = this.#fixed;
-    for (const [name, value] of Object.entries(fixed)) yield [name, String(value)];
-    yield ['maxmemory', String(maxmemory())];
+    for (const [name, value] of Object.entries(this.#fixed)) yield [name, String(value)];
+    yield ['maxmemory', String(this.#memoryBytesMax())];
     yield ['maxmemory-policy', 'noeviction'];
     yield ['databases', '1'];
-    yield ['cluster-enabled', 'no'];
-    yield ['io-threads', '1'];
-    yield ['proto-max-bulk-len', String(512 * 1024 * 1024)];
-    yield ['slowlog-log-slower-than', String(this.#slowlog.thresholdMicros)];
-    yield ['slowlog-max-len', String(this.#slowlog.entriesMax)];
+    // Asked for after AUTH, and by whoever has the port: not told.
+    yield ['requirepass', ''];
+    yield ['proto-max-bulk-len', String(BULK_BYTES_MAX)];
+    yield ['client-query-buffer-limit', String(COMMAND_BYTES_MAX)];
     yield* this.#knobs;
     for (const [alias, name] of Object.entries(KNOB_ALIASES)) yield [alias, this.#knobs.get(name)!];
   }

@@ -7,47 +7,72 @@
  *
  * Every crc continues the one before it, so a flipped bit, a chunk that was lost, doubled or moved, and a missing end are all found. A
  * file is written under a temporary name and renamed when it is complete and on disk.
+ *
+ * The writer cuts whatever it is given into chunks of its own size: no value, however large, makes a file that cannot be read. (Once
+ * the size of a chunk was checked by the reader alone, and a snapshot with one large value ended the instance's life.)
  */
 import { crc32 } from 'node:zlib';
+import { assert } from '../base/assert.ts';
 import { CrdbError } from '../errors.ts';
 import { readU32, writeU32 } from '../crdt/frame.ts';
 import type { Disk, DiskFile } from '../host/host.ts';
 import { TEMPORARY_SUFFIX } from './file-names.ts';
-import { CHUNK_BYTES_MAX } from './limits.ts';
+import { STORAGE_LIMITS } from './limits.ts';
 
 const MAGIC = Buffer.from('CRDBCHNK');
 /** Of the chunks and of the snapshot in them, whose own header says the same: no other reader can make sense of either. */
 const VERSION = 2;
 const HEADER_BYTES = 22;
 const TRAILER_BYTES = 16;
+/** A larger length is damage: no release has written larger chunks that could be read. */
+const READABLE_CHUNK_BYTES_MAX = 16 * 1024 * 1024;
 
 export class ChunkFileWriter {
   readonly #disk: Disk;
   readonly #path: string;
   readonly #file: DiskFile;
-  readonly #length = Buffer.alloc(4);
-  readonly #crcBytes = Buffer.alloc(4);
+  /** One chunk as it will stand in the file: one write for all of it. */
+  readonly #chunk: Buffer;
+  readonly #chunkBytesMax: number;
   #crc = 0;
   #offset = 0;
   #total = 0;
 
   /** `path` is the final name. */
-  static async create(disk: Disk, path: string, logPosition: number): Promise<ChunkFileWriter> {
+  static async create(
+    disk: Disk,
+    path: string,
+    logPosition: number,
+    chunkBytesMax = STORAGE_LIMITS.chunkBytesMax,
+  ): Promise<ChunkFileWriter> {
+    assert(chunkBytesMax > 0 && chunkBytesMax <= READABLE_CHUNK_BYTES_MAX, 'chunks that are written can be read');
     const file = await disk.open(path + TEMPORARY_SUFFIX, 'create');
-    await file.truncate(0);
-    const writer = new ChunkFileWriter(disk, path, file);
-    const header = Buffer.alloc(HEADER_BYTES - 4);
+    const writer = new ChunkFileWriter({ disk, path, file, chunkBytesMax });
+    const header = Buffer.alloc(HEADER_BYTES);
     MAGIC.copy(header);
     header.writeUInt16LE(VERSION, 8);
     header.writeBigUInt64LE(BigInt(logPosition), 10);
-    await writer.#write(header);
+    try {
+      await file.truncate(0);
+      await writer.#write(header);
+    } catch (error) {
+      await writer.abort().catch(() => {});
+      throw error;
+    }
     return writer;
   }
 
-  private constructor(disk: Disk, path: string, file: DiskFile) {
-    this.#disk = disk;
-    this.#path = path;
-    this.#file = file;
+  private constructor(options: {
+    readonly disk: Disk;
+    readonly path: string;
+    readonly file: DiskFile;
+    readonly chunkBytesMax: number;
+  }) {
+    this.#disk = options.disk;
+    this.#path = options.path;
+    this.#file = options.file;
+    this.#chunkBytesMax = options.chunkBytesMax;
+    this.#chunk = Buffer.allocUnsafe(options.chunkBytesMax + 8);
   }
 
   /** Bytes of the file so far. */
@@ -55,16 +80,20 @@ export class ChunkFileWriter {
     return this.#offset;
   }
 
-  /** Writes one chunk, not empty. One call at a time; the bytes must not change until it resolves. */
+  /** Writes the bytes, any number of them, as one chunk or several. One call at a time; they must not change until it resolves. */
   async append(bytes: Uint8Array): Promise<void> {
-    writeU32(this.#length, 0, bytes.length);
-    this.#total += bytes.length;
-    await this.#write(this.#length, bytes);
+    for (let at = 0; at < bytes.length; at += this.#chunkBytesMax) {
+      const part = bytes.subarray(at, at + this.#chunkBytesMax);
+      writeU32(this.#chunk, 0, part.length);
+      this.#chunk.set(part, 4);
+      this.#total += part.length;
+      await this.#write(this.#chunk.subarray(0, part.length + 8));
+    }
   }
 
   /** Completes the file and gives it its name, durably. */
   async finish(): Promise<void> {
-    const trailer = Buffer.alloc(TRAILER_BYTES - 4);
+    const trailer = Buffer.alloc(TRAILER_BYTES);
     trailer.writeBigUInt64LE(BigInt(this.#total), 4);
     await this.#write(trailer);
     await this.#file.sync();
@@ -78,15 +107,13 @@ export class ChunkFileWriter {
     await this.#disk.remove(this.#path + TEMPORARY_SUFFIX);
   }
 
-  async #write(...parts: readonly Uint8Array[]): Promise<void> {
-    for (const part of parts) {
-      this.#crc = crc32(part, this.#crc);
-      await this.#file.write(part, this.#offset);
-      this.#offset += part.length;
-    }
-    writeU32(this.#crcBytes, 0, this.#crc);
-    await this.#file.write(this.#crcBytes, this.#offset);
-    this.#offset += 4;
+  /** Writes what ends with room for its crc. */
+  async #write(bytes: Buffer): Promise<void> {
+    const end = bytes.length - 4;
+    this.#crc = crc32(bytes.subarray(0, end), this.#crc);
+    writeU32(bytes, end, this.#crc);
+    await this.#file.write(bytes, this.#offset);
+    this.#offset += bytes.length;
   }
 }
 
@@ -131,12 +158,17 @@ export class ChunkFileReader {
     return this.#logPosition;
   }
 
+  /** Bytes of the file read so far. */
+  get readBytes(): number {
+    return this.#offset;
+  }
+
   /** The next chunk; null when the file was read to its end and everything was right. Throws a CrdbError where it is damaged. */
   async next(): Promise<Buffer | null> {
     const lengthBytes = await this.#read(4);
     if (lengthBytes === null) throw this.#damaged('it ends before its trailer');
     const length = readU32(lengthBytes, 0);
-    if (length > CHUNK_BYTES_MAX) throw this.#damaged(`a chunk of ${length} bytes is announced`);
+    if (length > READABLE_CHUNK_BYTES_MAX) throw this.#damaged(`a chunk of ${length} bytes is announced`);
     const rest = await this.#read(length === 0 ? TRAILER_BYTES - 4 : length + 4);
     if (rest === null) throw this.#damaged('it ends within a chunk');
     this.#crc = crc32(lengthBytes, this.#crc);
@@ -172,7 +204,8 @@ export class ChunkFileReader {
   }
 }
 
-const unusable = (path: string, reason: string): CrdbError =>
+/** For what a snapshot or spool file turns out to be. */
+export const unusable = (path: string, reason: string): CrdbError =>
   new CrdbError('instance_failed', `${path} is damaged: ${reason}.`, {
     hint: 'Restore the data directory from a backup, or move it away: the instance then starts empty and is filled by a full sync.',
   });

@@ -8,6 +8,8 @@ const digits = (position: number): string => String(position).padStart(16, '0');
 
 export const segmentName = (position: number): string => `log-${digits(position)}`;
 export const snapshotName = (position: number): string => `snapshot-${digits(position)}`;
+/** A snapshot that is kept only as long as peers read it: worthless after a restart. */
+export const feedSnapshotName = (position: number): string => `feed-${digits(position)}`;
 /** A full sync received from instance `from` when the log stood at `position`. */
 export const spoolName = (position: number, from: number): string => `merge-${digits(position)}-${from}`;
 /** Where a repair puts what it cuts. */
@@ -21,4 +23,9 @@ const positionOf = (name: string, pattern: RegExp): number | null => {
 /** The position in the name; null when it names something else. */
 export const segmentPosition = (name: string): number | null => positionOf(name, /^log-(\d{16})$/);
 export const snapshotPosition = (name: string): number | null => positionOf(name, /^snapshot-(\d{16})$/);
+export const feedSnapshotPosition = (name: string): number | null => positionOf(name, /^feed-(\d{16})$/);
 export const spoolPosition = (name: string): number | null => positionOf(name, /^merge-(\d{16})-\d+$/);
+
+/** What a run leaves behind that was never finished, or was for its own time only. */
+export const isWorthless = (name: string): boolean =>
+  /^(log|snapshot|merge|manifest|feed).*\.tmp$/.test(name) || /^feed-\d{16}$/.test(name);

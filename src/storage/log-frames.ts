@@ -113,3 +113,16 @@ export function readMerge(bytes: Uint8Array, start: number, origins: OriginTable
 }
 
 export const encodeClean = (): Buffer => encodeFrame(FRAME.clean, []);
+
+/** Every frame of verified bytes except seals: its kind, and where it begins and ends. */
+export function* framesOf(
+  bytes: Uint8Array,
+  start: number,
+  end: number,
+): IterableIterator<{ readonly kind: number; readonly start: number; readonly end: number }> {
+  for (let at = start; at < end;) {
+    const next = at + 4 + readU32(bytes, at);
+    if (bytes[at + 4] !== FRAME.seal) yield { kind: bytes[at + 4]!, start: at, end: next };
+    at = next;
+  }
+}

@@ -8,15 +8,18 @@ import { crc32 } from 'node:zlib';
 import { assert } from '../base/assert.ts';
 import { VersionVector, type OriginTable } from '../crdt/version-vector.ts';
 import type { AppendBuffer } from '../memory/append-buffer.ts';
-import { CHECKPOINT_BYTES } from './limits.ts';
 import type { Checkpoint } from './locate.ts';
 import { encodeClean, encodeMerge, encodeSegmentHeader, SEAL, writeSeal, type MergeNote } from './log-frames.ts';
 import type { SegmentToBegin } from './log-writer.ts';
+
+/** What a seal can say of itself. Groups are far smaller, by `groupBytesMax` and the largest batch, if whoever commits calls `wake` in time. */
+const SEALED_BYTES_MAX = 0xffff_ffff;
 
 export class LogSealer {
   readonly #buffer: AppendBuffer;
   readonly #origins: OriginTable;
   readonly #vector: () => VersionVector;
+  readonly #checkpointBytes: number;
   /** Oldest first; the first one stands where the log begins. */
   readonly checkpoints: Checkpoint[];
   /** The version vector at `sealedPosition`. */
@@ -30,10 +33,12 @@ export class LogSealer {
     readonly origins: OriginTable;
     readonly vector: () => VersionVector;
     readonly checkpoints: readonly Checkpoint[];
+    readonly checkpointBytes: number;
   }) {
     this.#buffer = options.buffer;
     this.#origins = options.origins;
     this.#vector = options.vector;
+    this.#checkpointBytes = options.checkpointBytes;
     this.#sealedPosition = options.buffer.end;
     this.#segmentPosition = options.buffer.end;
     this.#segmentHeaderEnd = options.buffer.end;
@@ -64,6 +69,7 @@ export class LogSealer {
     const end = buffer.end;
     if (end === this.#sealedPosition) return;
     this.#assertBetweenCommits();
+    assert(end - this.#sealedPosition <= SEALED_BYTES_MAX, 'a group is sealed before it is too large for its seal');
     let crc = 0;
     for (let at = this.#sealedPosition; at < end;) {
       const slice = buffer.view(at, end - at)!;
@@ -105,7 +111,7 @@ export class LogSealer {
   /** Makes a checkpoint here if the last one is far enough away. */
   remember(): void {
     const position = this.#buffer.end;
-    if (position - this.checkpoints[this.checkpoints.length - 1]!.position < CHECKPOINT_BYTES) return;
+    if (position - this.checkpoints[this.checkpoints.length - 1]!.position < this.#checkpointBytes) return;
     this.#addCheckpoint({ position, vector: this.#vector().clone() });
   }
 

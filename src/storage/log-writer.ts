@@ -10,15 +10,17 @@
  * Under `every-sec` a background fsync runs once per second beside the writes. A new segment is begun only after the previous one is on
  * disk, and gets its final name only after its header is: recovery never meets a half-made segment, nor one that begins after a hole.
  *
- * Any error of the disk ends everything: `onFatal` is called once, no position becomes durable any more. (After a failed fsync the
- * kernel may have thrown the pages away and report success next time; so nothing is tried again.)
+ * A write that finds no room is tried again until there is: nothing was promised of it, and the same bytes go to the same place. Meanwhile
+ * `onRoom(error)` has said so, and the round that is stuck counts as being written. Any other error of the disk ends everything: `onFatal` is called
+ * once, no position becomes durable any more. (After a failed fsync the kernel may have thrown the pages away and report success next time;
+ * so nothing is tried again, whatever the reason.)
  */
 import { assert } from '../base/assert.ts';
 import { VersionVector } from '../crdt/version-vector.ts';
 import type { Clock, Disk, DiskFile, Timer } from '../host/host.ts';
 import type { AppendBuffer } from '../memory/append-buffer.ts';
 import { TEMPORARY_SUFFIX } from './file-names.ts';
-import { SLOW_SYNC_MS, SYNC_PERIOD_MS } from './limits.ts';
+import type { StorageLimits } from './limits.ts';
 import type { SegmentSet } from './segment-set.ts';
 
 export interface SegmentToBegin {
@@ -34,6 +36,7 @@ export interface LogWriterOptions {
   readonly buffer: AppendBuffer;
   readonly segments: SegmentSet;
   readonly fsync: 'every-sec' | 'always';
+  readonly limits: StorageLimits;
   /** All of the buffer before it is on disk. */
   readonly position: number;
   /** The version vector at the last sealed position: read when a round has written everything sealed. */
@@ -42,6 +45,8 @@ export interface LogWriterOptions {
   readonly onRound: () => void;
   readonly onDurable: () => void;
   readonly onFatal: (error: Error) => void;
+  /** There is no room on the disk, once when it begins; null: there is again. */
+  readonly onRoom: (error: Error | null) => void;
   /** An fsync has been running for `ms` and has not returned yet, or has just returned. Once per fsync. */
   readonly onSlowSync: (ms: number) => void;
 }
@@ -65,6 +70,9 @@ export class LogWriter {
   #syncStartMs = -1;
   #slowSyncSaid = false;
   #failed = false;
+  /** There is no room. */
+  #stuck: Error | null = null;
+  #retryTimer: Timer | null = null;
 
   constructor(options: LogWriterOptions) {
     this.#options = options;
@@ -72,7 +80,7 @@ export class LogWriter {
     this.#writtenPosition = options.position;
     this.#durablePosition = options.position;
     this.#roundPosition = options.position;
-    this.#syncTimer = options.clock.every(SYNC_PERIOD_MS, () => this.#onSyncTimer());
+    this.#syncTimer = options.clock.every(options.limits.syncPeriodMs, () => this.#onSyncTimer());
   }
 
   get busy(): boolean {
@@ -104,11 +112,17 @@ export class LogWriter {
     this.#runRound().then(
       () => {
         this.#writing = false;
+        this.#noteRoom();
         this.#options.onRound();
         this.write(this.#target);
       },
-      (error: Error) => this.#fail(error),
+      (error: Error) => this.#waitForRoom(error),
     );
+  }
+
+  /** What waits for room will not be written: for the end of the process. */
+  giveUp(): void {
+    if (this.#stuck !== null) this.#fail(this.#stuck);
   }
 
   /** Syncs what was written; the writer must be idle. Then nothing may be written any more. */
@@ -132,11 +146,31 @@ export class LogWriter {
         this.#writtenPosition += bytes.length;
       }
     } catch (error) {
-      this.#fail(error as Error);
+      this.#writing = true;
+      this.#waitForRoom(error as Error);
       return;
     }
     this.#endRound();
+    this.#noteRoom();
     this.#options.onRound();
+  }
+
+  /** The round that could not be finished goes on where it stood, later; if that helps. */
+  #waitForRoom(error: Error): void {
+    if (!isNoRoom(error) || this.#failed) return this.#fail(error);
+    this.#retryTimer = this.#options.clock.after(this.#options.limits.roomRetryMs, () => {
+      this.#writing = false;
+      this.write(this.#target);
+    });
+    if (this.#stuck !== null) return;
+    this.#stuck = error;
+    this.#options.onRoom(error);
+  }
+
+  #noteRoom(): void {
+    if (this.#stuck === null) return;
+    this.#stuck = null;
+    this.#options.onRoom(null);
   }
 
   /** The next bytes before `end`, as many as are held in one piece. */
@@ -170,15 +204,20 @@ export class LogWriter {
 
   async #startSegment(segment: SegmentToBegin): Promise<void> {
     const { disk, buffer, segments } = this.#options;
-    await this.#file?.sync();
+    await syncFile(this.#file);
     const path = segments.pathOf(segment.position);
     const file = await disk.open(path + TEMPORARY_SUFFIX, 'create');
-    await file.truncate(0);
-    const header = buffer.view(segment.position, segment.headerEnd - segment.position);
-    assert(header?.length === segment.headerEnd - segment.position, 'a segment header is held in one piece');
-    await file.write(header, 0);
-    await file.sync();
-    await disk.rename(path + TEMPORARY_SUFFIX, path);
+    try {
+      await file.truncate(0);
+      const header = buffer.view(segment.position, segment.headerEnd - segment.position);
+      assert(header?.length === segment.headerEnd - segment.position, 'a segment header is held in one piece');
+      await file.write(header, 0);
+      await syncFile(file);
+      await disk.rename(path + TEMPORARY_SUFFIX, path);
+    } catch (error) {
+      await file.close().catch(() => {});
+      throw error;
+    }
     this.#file = file;
     this.#fileStart = segment.position;
     this.#writtenPosition = segment.headerEnd;
@@ -191,7 +230,7 @@ export class LogWriter {
     this.#syncVector.copyFrom(this.#roundVector);
     this.#syncStartMs = this.#options.clock.monotonicMs();
     this.#slowSyncSaid = false;
-    await this.#file!.sync();
+    await syncFile(this.#file);
     this.#checkSlowSync();
     this.#syncStartMs = -1;
     this.#becomeDurable(position, this.#syncVector);
@@ -217,7 +256,7 @@ export class LogWriter {
 
   #checkSlowSync(): void {
     const ms = this.#options.clock.monotonicMs() - this.#syncStartMs;
-    if (ms < SLOW_SYNC_MS || this.#slowSyncSaid) return;
+    if (ms < this.#options.limits.slowSyncMs || this.#slowSyncSaid) return;
     this.#slowSyncSaid = true;
     this.#options.onSlowSync(ms);
   }
@@ -226,6 +265,23 @@ export class LogWriter {
     if (this.#failed) return;
     this.#failed = true;
     this.#syncTimer.cancel();
+    this.#retryTimer?.cancel();
     this.#options.onFatal(error);
   }
 }
+
+/** Marks what must not be tried again, whatever its code. */
+class SyncError extends Error {}
+
+async function syncFile(file: DiskFile | null): Promise<void> {
+  try {
+    await file?.sync();
+  } catch (error) {
+    throw new SyncError((error as Error).message);
+  }
+}
+
+const isNoRoom = (error: Error): boolean => {
+  const { code } = error as NodeJS.ErrnoException;
+  return !(error instanceof SyncError) && (code === 'ENOSPC' || code === 'EDQUOT');
+};

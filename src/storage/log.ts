@@ -19,7 +19,7 @@ import type { OriginTable, VersionVector } from '../crdt/version-vector.ts';
 import type { Clock, Disk, Timer } from '../host/host.ts';
 import type { AppendBuffer } from '../memory/append-buffer.ts';
 import { DurableQueue } from './durable-queue.ts';
-import * as limits from './limits.ts';
+import { storageLimits, type StorageLimits } from './limits.ts';
 import { locateStart, type Checkpoint, type Location } from './locate.ts';
 import { LogSealer } from './log-sealer.ts';
 import { LogWriter } from './log-writer.ts';
@@ -69,13 +69,12 @@ export interface LogOptions {
   readonly manifest: ManifestStore | null;
   /** 0: the default. */
   readonly backlogBytesMax: number;
-  readonly segmentBytes?: number;
-  readonly retainBytesMax?: number;
-  /** Beside the files: what stays in memory for feeds that are almost level. */
-  readonly memoryWindowBytes?: number;
+  readonly limits?: Partial<StorageLimits>;
   /** The disk failed. Nothing is acknowledged any more; the process should end. Called once. */
   readonly onFatal: (error: Error) => void;
   readonly onSlowSync?: (ms: number) => void;
+  /** There is no room for the log; what is committed waits in memory, so that little should be. null: there is again. */
+  readonly onRoom?: (error: Error | null) => void;
 }
 
 const NOTHING = Buffer.alloc(0);
@@ -88,9 +87,7 @@ export class Log {
   readonly #writer: LogWriter | null;
   readonly #always: boolean;
   readonly #backlogBytes: number;
-  readonly #segmentBytes: number;
-  readonly #retainBytesMax: number;
-  readonly #memoryWindowBytes: number;
+  readonly #limits: StorageLimits;
   readonly #waiting = new DurableQueue();
   readonly #retained = new Map<string, number>();
   readonly #retentionTimer: Timer;
@@ -98,6 +95,9 @@ export class Log {
   #snapshotPosition: number;
   #snapshotVector: VersionVector;
   #flushArmed = false;
+  #noRoom: Error | null = null;
+  #heldPosition = Infinity;
+  #holds = 0;
   /** More was committed while the writer was busy. */
   #writeAgain = false;
   /** Feeds were told when not everything could be sent. */
@@ -129,18 +129,21 @@ export class Log {
     const logged = persistence.kind === 'aof';
     this.#options = options;
     this.#buffer = options.buffer;
-    this.#sealer = new LogSealer({ ...options, checkpoints: logged ? start.checkpoints : [] });
+    const limits = storageLimits(options.limits);
+    this.#limits = limits;
+    this.#sealer = new LogSealer({
+      ...options,
+      checkpoints: logged ? start.checkpoints : [],
+      checkpointBytes: limits.checkpointBytes,
+    });
     this.#always = logged && persistence.fsync === 'always';
-    this.#backlogBytes = options.backlogBytesMax || limits.BACKLOG_BYTES;
-    this.#segmentBytes = options.segmentBytes ?? limits.SEGMENT_BYTES;
-    this.#retainBytesMax = options.retainBytesMax ?? limits.RETAIN_BYTES_MAX;
-    this.#memoryWindowBytes = options.memoryWindowBytes ?? limits.MEMORY_WINDOW_BYTES;
+    this.#backlogBytes = options.backlogBytesMax || limits.backlogBytes;
     this.#floor = ((logged && start.floor) || options.vector()).clone();
     this.#snapshotPosition = start.snapshotPosition ?? 0;
     this.#snapshotVector = options.vector().clone();
     this.#segments = logged ? new SegmentSet(disk, directory, start.segments) : null;
     this.#writer = logged ? this.#makeWriter(this.#segments!, persistence.fsync) : null;
-    this.#retentionTimer = options.clock.every(limits.RETENTION_PERIOD_MS, () => void this.#deleteUnneeded());
+    this.#retentionTimer = options.clock.every(limits.retentionPeriodMs, () => void this.#deleteUnneeded());
   }
 
   #makeWriter(segments: SegmentSet, fsync: 'every-sec' | 'always'): LogWriter {
@@ -151,11 +154,13 @@ export class Log {
       buffer: this.#buffer,
       segments,
       fsync,
+      limits: this.#limits,
       position: this.#buffer.end,
       sealedVector: this.#sealer.sealedVector,
       onRound: () => this.#onRound(),
       onDurable: () => this.#onDurable(),
       onFatal: (error) => this.#fail(error),
+      onRoom: (error) => this.#onRoom(error),
       onSlowSync: this.#options.onSlowSync ?? (() => {}),
     });
   }
@@ -176,7 +181,18 @@ export class Log {
 
   /** Feeds may send what stands before it. Without a log file: all there is. */
   get publishPosition(): number {
-    return this.#always ? this.durablePosition : this.writtenPosition;
+    return Math.min(this.#always ? this.durablePosition : this.writtenPosition, this.#heldPosition);
+  }
+
+  /** Nothing that is committed from now on is published until the returned function is called, and that of every later hold. */
+  holdPublishing(): () => void {
+    this.#heldPosition = Math.min(this.#heldPosition, this.#buffer.end);
+    const holds = ++this.#holds;
+    return () => {
+      if (holds !== this.#holds) return;
+      this.#heldPosition = Infinity;
+      if (this.#state === 'open') this.onPublishable();
+    };
   }
 
   /** What `publishPosition` comes to, for the restart after a crash. */
@@ -211,15 +227,24 @@ export class Log {
     return this.#snapshotPosition;
   }
 
+  /** Why nothing can be written at the moment; null: it can. */
+  get noRoom(): Error | null {
+    return this.#noRoom;
+  }
+
   /** Something was committed. Call it after each commit, or once per turn. */
   wake(): void {
     if (this.#state !== 'open') return;
-    if (this.#writer !== null && this.#buffer.end - this.#sealer.sealedPosition >= limits.GROUP_BYTES_MAX)
+    if (this.#noRoom !== null && this.unwrittenBytes > this.#limits.roomUnwrittenBytesMax) {
+      this.#writer!.giveUp();
+      return;
+    }
+    if (this.#writer !== null && this.#buffer.end - this.#sealer.sealedPosition >= this.#limits.groupBytesMax)
       this.#sealAndWrite();
     if (this.#flushArmed) return;
     this.#flushArmed = true;
     if (this.#always) this.#options.clock.soon(this.#flush);
-    else this.#options.clock.after(limits.PUBLISH_DELAY_MS, this.#flush);
+    else this.#options.clock.after(this.#limits.publishDelayMs, this.#flush);
   }
 
   /**
@@ -303,6 +328,7 @@ export class Log {
   async close(): Promise<void> {
     if (this.#state !== 'open') return;
     this.#state = 'closing';
+    this.#writer?.giveUp();
     await this.#idle();
     if (this.#writer !== null && this.#failure === null) {
       this.#sealer.appendClean();
@@ -315,6 +341,7 @@ export class Log {
   /** Ends without another write to the log: for an instance that could not start, or after `onFatal`. */
   async abandon(): Promise<void> {
     if (this.#state === 'open') this.#state = 'closing';
+    this.#writer?.giveUp();
     await this.#idle();
     await this.#release();
   }
@@ -351,7 +378,7 @@ export class Log {
 
   #sealAndWrite(): void {
     this.#sealer.seal(this.#writer!.durablePosition);
-    if (this.#sealer.segmentBytes >= this.#segmentBytes) this.#beginSegment();
+    if (this.#sealer.segmentBytes >= this.#limits.segmentBytes) this.#beginSegment();
     this.#writer!.write(this.#sealer.sealedPosition);
   }
 
@@ -369,6 +396,12 @@ export class Log {
     if (!this.#writer!.busy) this.#wakeIdleWaiters();
   }
 
+  #onRoom(error: Error | null): void {
+    this.#noRoom = error;
+    this.#options.onRoom?.(error);
+    if (error !== null && this.#state === 'closing') this.#writer!.giveUp();
+  }
+
   #onDurable(): void {
     this.#waiting.release(this.#writer!.durablePosition);
     if (this.#always) this.onPublishable();
@@ -376,14 +409,27 @@ export class Log {
 
   #trimMemory(): void {
     if (this.#writer !== null) {
-      this.#buffer.trimBefore(Math.min(this.#writer.writtenPosition, this.#buffer.end - this.#memoryWindowBytes));
+      this.#buffer.trimBefore(
+        Math.min(this.#writer.writtenPosition, this.#buffer.end - this.#limits.memoryWindowBytes),
+      );
       return;
     }
     const { checkpoints } = this.#sealer;
+    const needed = this.#neededInMemory();
     let index = 0;
-    while (index + 1 < checkpoints.length && checkpoints[index + 1]!.position <= this.#buffer.end - this.#backlogBytes)
-      index++;
+    while (index + 1 < checkpoints.length && checkpoints[index + 1]!.position <= needed) index++;
     if (index > 0) this.#startAt(checkpoints[index]!);
+  }
+
+  /** Without files: the backlog, and what a full sync that is being sent will have to go on from, up to the limit. */
+  #neededInMemory(): number {
+    const backlog = this.#buffer.end - this.#backlogBytes;
+    let needed = backlog;
+    for (const [name, position] of this.#retained) {
+      if (backlog - position > this.#limits.memoryRetainBytesMax) this.#retained.delete(name);
+      else needed = Math.min(needed, position);
+    }
+    return needed;
   }
 
   async #deleteUnneeded(): Promise<void> {
@@ -391,7 +437,7 @@ export class Log {
     const end = this.#buffer.end;
     let needed = Math.min(end - this.#backlogBytes, this.#snapshotPosition);
     for (const [name, position] of this.#retained) {
-      if (end - position > this.#retainBytesMax) this.#retained.delete(name);
+      if (end - position > this.#limits.retainBytesMax) this.#retained.delete(name);
       else needed = Math.min(needed, position);
     }
     // The set gives the segments up before it first waits, so nobody is sent to them while they disappear.

@@ -4,6 +4,8 @@
  *   manifest -> remove what was under construction -> snapshot -> backlog segments (before the snapshot; only feeds use them)
  *            -> segments from the snapshot on: verify each, hand over its frames -> cut a torn tail -> sync
  *
+ * Everything is read in pieces and handed over in slices, between which others have their turn (loading-pace.ts).
+ *
  * A torn tail is cut and reported. Damage in what recovery needs stops the start with the repair to type; damage in the backlog costs
  * only the backlog up to there. Everything that was read is synced before it counts: it may have come from the system's cache.
  *
@@ -13,22 +15,34 @@
  */
 import { BATCH, FRAME, FRAME_HEADER_BYTES, readF64, readU32, readU48 } from '../crdt/frame.ts';
 import { VersionVector, type OriginTable } from '../crdt/version-vector.ts';
+import { MalformedBatchError } from '../database/effects.ts';
+import { SnapshotFormatError } from '../database/snapshot-parser.ts';
 import { CrdbError } from '../errors.ts';
-import type { Disk } from '../host/host.ts';
-import { MANIFEST_NAME, segmentName, segmentPosition, snapshotPosition, TEMPORARY_SUFFIX } from './file-names.ts';
-import { CHECKPOINT_BYTES } from './limits.ts';
+import type { Clock } from '../host/host.ts';
+import { unusable } from './chunk-file.ts';
+import { openDirectory, type DirectoryOptions, type OpenedDirectory } from './data-directory.ts';
+import { segmentName, segmentPosition } from './file-names.ts';
+import { storageLimits, type StorageLimits } from './limits.ts';
+import { LoadingPace, type RecoveryProgress } from './loading-pace.ts';
 import type { Checkpoint } from './locate.ts';
 import { readMerge } from './log-frames.ts';
 import { EMPTY_LOG, type LogStart } from './log.ts';
-import { ManifestStore, MANIFEST_VERSION, NO_PROMISE, readManifest, type Manifest } from './manifest.ts';
-import { scanSegment, type SegmentScan } from './segment-scan.ts';
+import { ManifestStore, type Manifest } from './manifest.ts';
+import { SegmentReader, type Group } from './segment-reader.ts';
 import type { SegmentStart } from './segment-set.ts';
 import { readSnapshotFile } from './snapshot-file.ts';
+import type { TakenSnapshot } from './snapshotter.ts';
 
 /** Takes a stream of snapshot bytes: into the empty database, or merged into it. */
 export interface SnapshotSink {
+  /** What it contains; null until its beginning was fed. */
+  readonly vector: VersionVector | null;
+  /** Its end was fed. */
+  readonly complete: boolean;
+  /** The bytes are used before it returns. */
   feed(bytes: Uint8Array): void;
-  finish(): void;
+  /** When complete: does a part of what is left to do. Called until it returns true. */
+  finish(): boolean;
 }
 
 export interface RecoveryTarget {
@@ -54,22 +68,10 @@ export interface Recovery {
   readonly cutBytes: number;
   /** The highest hybrid logical clock value in the log; the snapshot's own is the loader's to observe. */
   readonly hlcMax: number;
+  /** The snapshot that it began with. */
+  readonly snapshot: TakenSnapshot | null;
   /** For `Log.open`. */
   readonly log: LogStart;
-}
-
-export interface DirectoryOptions {
-  readonly disk: Disk;
-  readonly directory: string;
-  readonly guid: string;
-  readonly instanceId: number;
-}
-
-/** The directory as it was found. */
-interface OpenedDirectory {
-  readonly manifest: ManifestStore;
-  readonly fresh: boolean;
-  readonly names: readonly string[];
 }
 
 export interface RecoveryOptions extends DirectoryOptions {
@@ -77,6 +79,12 @@ export interface RecoveryOptions extends DirectoryOptions {
   readonly bootId: string;
   readonly origins: OriginTable;
   readonly target: RecoveryTarget;
+  readonly clock: Clock;
+  readonly limits?: Partial<StorageLimits>;
+  /** Called whenever others have had their turn, and at the end. */
+  readonly onProgress?: (progress: RecoveryProgress) => void;
+  /** Looked at in every turn: once true, recovery rejects with LoadingStopped. */
+  readonly isStopping?: () => boolean;
 }
 
 /** Throws a CrdbError when the directory belongs to another instance, or what is needed of it is damaged or missing. */
@@ -84,72 +92,30 @@ export async function recover(options: RecoveryOptions): Promise<Recovery> {
   const opened = await openDirectory(options);
   const { manifest, fresh } = opened;
   if (!fresh) return new LogRecovery(options, opened).run();
-  return { manifest, fresh, clean: false, keepsGeneration: false, doubt: null, cutBytes: 0, hlcMax: 0, log: EMPTY_LOG };
-}
-
-/** Where nothing is persisted the manifest is kept all the same: it alone knows which generations there have been. */
-export async function openManifest(options: DirectoryOptions): Promise<ManifestStore> {
-  return (await openDirectory(options)).manifest;
-}
-
-async function openDirectory(options: DirectoryOptions): Promise<OpenedDirectory> {
-  const { disk, directory, guid, instanceId } = options;
-  await disk.makeDirectory(directory);
-  const names = await removeUnfinished(disk, directory);
-  const manifest = await readManifest(disk, directory);
-  if (manifest === null) {
-    return { manifest: await createManifest(options, names), fresh: true, names };
-  }
-  if (manifest.guid !== guid || manifest.instanceId !== instanceId) {
-    throw new CrdbError(
-      'instance_failed',
-      `${directory} holds instance ${manifest.instanceId} of database ${manifest.guid}, not instance ${instanceId} of ${guid}.`,
-      { hint: 'Give this instance its own data directory.' },
-    );
-  }
-  const isCopy = (await disk.identify(`${directory}/${MANIFEST_NAME}`)) !== manifest.identity;
-  return { manifest: new ManifestStore(disk, directory, manifest, isCopy), fresh: false, names };
-}
-
-async function removeUnfinished(disk: Disk, directory: string): Promise<readonly string[]> {
-  const names = await disk.list(directory);
-  for (const name of names) {
-    const ours = /^(log|snapshot|merge|manifest)/.test(name);
-    if (ours && name.endsWith(TEMPORARY_SUFFIX)) await disk.remove(`${directory}/${name}`);
-  }
-  return names.filter((name) => !name.endsWith(TEMPORARY_SUFFIX));
-}
-
-async function createManifest(options: DirectoryOptions, names: readonly string[]): Promise<ManifestStore> {
-  const { disk, directory, guid, instanceId } = options;
-  const data = names.find((name) => segmentPosition(name) !== null || snapshotPosition(name) !== null);
-  if (data !== undefined) {
-    throw new CrdbError('instance_failed', `${directory} has no manifest.json, but data: ${data}.`, {
-      hint: 'Restore manifest.json from a backup, or move the directory away: the instance then starts empty and is filled by a full sync.',
-    });
-  }
-  const manifest = new ManifestStore(disk, directory, {
-    version: MANIFEST_VERSION,
-    guid,
-    instanceId,
-    generation: 0,
+  return {
+    manifest,
+    fresh,
+    clean: false,
+    keepsGeneration: false,
+    doubt: null,
+    cutBytes: 0,
+    hlcMax: 0,
     snapshot: null,
-    logged: false,
-    ...NO_PROMISE,
-    identity: '',
-  });
-  await manifest.update({});
-  return manifest;
+    log: EMPTY_LOG,
+  };
 }
 
 class LogRecovery {
   readonly #options: RecoveryOptions;
+  readonly #limits: StorageLimits;
+  readonly #pace: LoadingPace;
   readonly #manifest: Manifest;
   readonly #isCopy: boolean;
   readonly #positions: readonly number[];
   #segments: SegmentStart[] = [];
   #checkpoints: Checkpoint[] = [];
   #floor: VersionVector | null = null;
+  #snapshot: TakenSnapshot | null = null;
   #hlcMax = 0;
   #generation = 0;
   #cutBytes = 0;
@@ -157,27 +123,32 @@ class LogRecovery {
 
   constructor(options: RecoveryOptions, { manifest, names }: OpenedDirectory) {
     this.#options = options;
+    this.#limits = storageLimits(options.limits);
+    this.#pace = new LoadingPace({ ...options, limits: this.#limits });
     this.#manifest = manifest.current;
     this.#isCopy = manifest.isCopy;
     this.#positions = names.flatMap((name) => segmentPosition(name) ?? []).sort((a, b) => a - b);
   }
 
   async run(): Promise<Recovery> {
-    const { disk, directory } = this.#options;
     const manifest = this.#manifest;
     const from = manifest.snapshot?.position ?? 0;
+    await this.#expectFiles();
     if (manifest.snapshot !== null) {
       const sink = this.#options.target.onSnapshot();
-      await readSnapshotFile(disk, `${directory}/${manifest.snapshot.file}`, (bytes) => sink.feed(bytes));
-      sink.finish();
+      await this.#load(manifest.snapshot.file, sink);
+      this.#snapshot = { ...manifest.snapshot, vector: sink.vector!.clone() };
     }
+    this.#pace.enter('log');
     await this.#readBacklog(from);
     const endPosition = await this.#replay(from);
+    this.#pace.report();
     const clean = manifest.logged && this.#endsClean && this.#cutBytes === 0;
     const doubt = this.#doubt(clean);
     const keepsGeneration = doubt === null;
     // A generation that began in the middle of a run may be in the log before it is in the manifest.
     const generation = Math.max(manifest.generation, this.#generation);
+    const { disk, directory } = this.#options;
     return {
       manifest: new ManifestStore(disk, directory, { ...manifest, generation }, this.#isCopy),
       fresh: false,
@@ -186,6 +157,7 @@ class LogRecovery {
       doubt,
       cutBytes: this.#cutBytes,
       hlcMax: this.#hlcMax,
+      snapshot: this.#snapshot,
       log: {
         keepsGeneration,
         endPosition,
@@ -210,19 +182,55 @@ class LogRecovery {
     return this.#cutBytes > 0 ? 'the last run did not end cleanly, and its log is cut' : null;
   }
 
+  async #expectFiles(): Promise<void> {
+    const { snapshot } = this.#manifest;
+    if (snapshot !== null) await this.#expectFile(snapshot.file);
+    for (const position of this.#positions) await this.#expectFile(segmentName(position));
+  }
+
+  /** Returns its size; an absent file is met, and reported, when it is to be read. */
+  async #expectFile(name: string): Promise<number> {
+    const { disk, directory } = this.#options;
+    const file = await disk.open(`${directory}/${name}`, 'read').catch(() => null);
+    if (file === null) return 0;
+    const bytes = await file.size();
+    await file.close();
+    this.#pace.expect(bytes);
+    return bytes;
+  }
+
+  // ---------------------------------------------------------------- snapshots
+
+  /** The whole file; what was only a part of a snapshot when it was written is refused like any other damage. */
+  async #load(file: string, sink: SnapshotSink): Promise<void> {
+    const { disk, directory } = this.#options;
+    const path = `${directory}/${file}`;
+    await readSnapshotFile(disk, path, async (bytes, readBytes) => {
+      for (let at = 0; at < bytes.length; at += this.#limits.recoverySliceBytes) {
+        feed(sink, bytes.subarray(at, at + this.#limits.recoverySliceBytes), path);
+        if (this.#pace.isDue) await this.#pace.rest();
+      }
+      this.#pace.count(readBytes);
+    });
+    if (!sink.complete) throw unusable(path, 'the snapshot in it has no end: it was not written to its end');
+    while (!sink.finish()) if (this.#pace.isDue) await this.#pace.rest();
+  }
+
+  async #loadMerge(file: string): Promise<void> {
+    await this.#expectFile(file);
+    await this.#load(file, this.#options.target.onMerge());
+  }
+
+  // ---------------------------------------------------------------- segments
+
   /** Takes over the segments before `from` as far back as they are intact and contiguous; deletes the others. */
   async #readBacklog(from: number): Promise<void> {
     const older = this.#positions.filter((position) => position < from);
     let end = -1;
     for (const position of older) {
       if (position !== end) await this.#dropBacklog(older, position);
-      const { bytes, scan } = await this.#scan(position, false);
-      if (scan.problem !== null) {
-        end = -1;
-        continue;
-      }
-      await this.#take(bytes, scan, false);
-      end = position + scan.goodEnd;
+      const found = await this.#readSegment(position, { isNewest: false, replay: false });
+      end = found.problem === null ? position + found.goodEnd : -1;
     }
     if (end !== from) await this.#dropBacklog(older, from);
   }
@@ -247,77 +255,122 @@ class LogRecovery {
       if (position !== end)
         throw this.#unusable(segmentName(end), end, `it is missing, the next segment is ${segmentName(position)}`);
       const isNewest = position === needed[needed.length - 1];
-      const { bytes, scan } = await this.#scan(position, isNewest);
-      if (scan.problem?.kind === 'damaged')
-        throw this.#unusable(segmentName(position), position + scan.goodEnd, scan.problem.reason);
-      await this.#take(bytes, scan, true);
-      end = position + scan.goodEnd;
-      if (isNewest) await this.#finishNewest(position, bytes.length, scan);
+      const found = await this.#readSegment(position, { isNewest, replay: true });
+      if (found.problem?.kind === 'damaged')
+        throw this.#unusable(segmentName(position), position + found.goodEnd, found.problem.reason);
+      end = position + found.goodEnd;
+      if (isNewest) await this.#finishNewest(position, found);
     }
     if (needed.length === 0) throw this.#unusable(segmentName(from), from, 'it is missing');
     return end;
   }
 
-  async #finishNewest(position: number, length: number, scan: SegmentScan): Promise<void> {
-    this.#endsClean = scan.endsClean;
-    this.#cutBytes = length - scan.goodEnd;
+  async #finishNewest(position: number, found: SegmentReader): Promise<void> {
+    this.#endsClean = found.endsClean;
+    this.#cutBytes = found.sizeBytes - found.goodEnd;
     const file = await this.#options.disk.open(this.#path(position), 'create');
-    if (this.#cutBytes > 0) await file.truncate(scan.goodEnd);
+    if (this.#cutBytes > 0) await file.truncate(found.goodEnd);
     await file.sync();
     await file.close();
   }
 
-  async #scan(position: number, isNewest: boolean): Promise<{ bytes: Buffer; scan: SegmentScan }> {
-    const read = await this.#options.disk.readFile(this.#path(position));
-    const bytes = read === null ? Buffer.alloc(0) : Buffer.from(read.buffer, read.byteOffset, read.length);
-    return { bytes, scan: scanSegment(bytes, { position, isNewest }, this.#options.origins) };
-  }
-
-  /** Adds a verified segment; hands its frames over if they are to be replayed. */
-  async #take(bytes: Buffer, scan: SegmentScan, replay: boolean): Promise<void> {
-    const { origins, target } = this.#options;
-    const { position, vector: startVector, floor } = scan.header!;
-    this.#segments.push({ position, vector: startVector });
-    this.#floor ??= startVector.clone();
-    // The header's floor knows of merges, but also of what had been deleted when it was written; that has been deleted still.
-    this.#floor.raiseAll(floor);
-    const vector = startVector.clone();
-    this.#checkpoints.push({ position, vector: startVector });
-    let remembered = position;
-    for (let start = scan.framesStart, end: number; start < scan.goodEnd; start = end) {
-      end = start + 4 + readU32(bytes, start);
-      const kind = bytes[start + 4]!;
-      if (position + start - remembered >= CHECKPOINT_BYTES) {
-        remembered = position + start;
-        this.#checkpoints.push({ position: remembered, vector: vector.clone() });
-      }
-      if (kind === FRAME.batch) {
-        const instance = bytes[start + BATCH.instance]!;
-        const origin = origins.indexOf(instance, readU32(bytes, start + BATCH.generation));
-        vector.set(origin, readU48(bytes, start + BATCH.seq));
-        this.#hlcMax = Math.max(this.#hlcMax, readF64(bytes, start + BATCH.hlc));
-        if (replay) target.onFrame(bytes, start, end);
-      } else if (kind === FRAME.merge) {
-        await this.#takeMerge(bytes, start, vector, replay);
-      } else if (kind === FRAME.generation && replay) {
-        this.#generation = Math.max(this.#generation, readU32(bytes, start + FRAME_HEADER_BYTES));
-        target.onFrame(bytes, start, end);
-      }
+  /** Takes a segment as far as it is intact; hands its frames over if they are to be replayed. Returns the reader, closed, at its end. */
+  async #readSegment(position: number, how: { isNewest: boolean; replay: boolean }): Promise<SegmentReader> {
+    const { disk, origins } = this.#options;
+    const reader = await SegmentReader.open({
+      disk,
+      path: this.#path(position),
+      position,
+      isNewest: how.isNewest,
+      origins,
+      readBytes: this.#limits.recoveryReadBytes,
+    });
+    try {
+      if (reader.header !== null) await this.#takeSegment(reader, how.replay);
+      this.#pace.count(reader.sizeBytes - reader.goodEnd);
+      return reader;
+    } finally {
+      await reader.close();
     }
   }
 
-  async #takeMerge(bytes: Uint8Array, start: number, vector: VersionVector, replay: boolean): Promise<void> {
-    const { disk, directory, origins, target } = this.#options;
-    const { file, snapshotVector } = readMerge(bytes, start, origins);
+  async #takeSegment(reader: SegmentReader, replay: boolean): Promise<void> {
+    const { position, vector, floor } = reader.header!;
+    this.#segments.push({ position, vector });
+    this.#floor ??= vector.clone();
+    // The header's floor knows of merges, but also of what had been deleted when it was written; that has been deleted still.
+    this.#floor.raiseAll(floor);
+    this.#checkpoints.push({ position, vector });
+    this.#pace.count(reader.goodEnd);
+    const taken = new TakenFrames(position, vector.clone(), this.#options.origins);
+    for (let before = reader.goodEnd, group = await reader.next(); group !== null; group = await reader.next()) {
+      await this.#takeGroup(group, taken, replay);
+      this.#pace.count(reader.goodEnd - before);
+      before = reader.goodEnd;
+    }
+  }
+
+  async #takeGroup(group: Group, taken: TakenFrames, replay: boolean): Promise<void> {
+    const { bytes, start, end } = group;
+    for (let at = start; at < end;) {
+      const kind = bytes[at + 4]!;
+      if (kind === FRAME.merge) {
+        await this.#takeMerge(bytes, at, taken, replay);
+        at += 4 + readU32(bytes, at);
+      } else {
+        at = this.#takeFrames(group, at, taken, replay);
+      }
+      if (this.#pace.isDue) await this.#pace.rest();
+    }
+  }
+
+  /** Takes frames from `from` on: about a slice, and none that is a merge unless it is the first. Returns where the next one begins. */
+  #takeFrames(group: Group, from: number, taken: TakenFrames, replay: boolean): number {
+    const { bytes, end } = group;
+    const { target } = this.#options;
+    const sliceEnd = Math.min(end, from + this.#limits.recoverySliceBytes);
+    const toPosition = taken.position + group.offset - group.start;
+    let at = from;
+    while (at < sliceEnd) {
+      const next = at + 4 + readU32(bytes, at);
+      const kind = bytes[at + 4]!;
+      if (toPosition + at - taken.rememberedPosition >= this.#limits.checkpointBytes)
+        this.#checkpoints.push(taken.remember(toPosition + at));
+      if (kind === FRAME.batch) {
+        taken.batch(bytes, at);
+        const hlc = readF64(bytes, at + BATCH.hlc);
+        if (hlc > this.#hlcMax) this.#hlcMax = hlc;
+        if (replay) this.#handOver(bytes, at, next, toPosition + at);
+      } else if (kind === FRAME.merge) {
+        return at;
+      } else if (kind === FRAME.generation && replay) {
+        this.#generation = Math.max(this.#generation, readU32(bytes, at + FRAME_HEADER_BYTES));
+        target.onFrame(bytes, at, next);
+      }
+      at = next;
+    }
+    return at;
+  }
+
+  #handOver(bytes: Buffer, start: number, end: number, position: number): void {
+    try {
+      this.#options.target.onFrame(bytes, start, end);
+    } catch (error) {
+      if (!(error instanceof MalformedBatchError)) throw error;
+      const name = segmentName(this.#segments[this.#segments.length - 1]!.position);
+      throw this.#unusable(name, position, `a batch there cannot be read: ${error.message}`);
+    }
+  }
+
+  async #takeMerge(bytes: Uint8Array, start: number, taken: TakenFrames, replay: boolean): Promise<void> {
+    const { file, snapshotVector } = readMerge(bytes, start, this.#options.origins);
+    const { vector } = taken;
     for (const [origin, seq] of snapshotVector.entries()) {
       if (seq <= vector.get(origin)) continue;
       this.#floor!.raise(origin, seq);
       vector.set(origin, seq);
     }
-    if (!replay) return;
-    const sink = target.onMerge();
-    await readSnapshotFile(disk, `${directory}/${file}`, (piece) => sink.feed(piece));
-    sink.finish();
+    if (replay) await this.#loadMerge(file);
   }
 
   #path(position: number): string {
@@ -331,5 +384,58 @@ class LogRecovery {
       `The log in ${directory} is damaged in ${name} at position ${position}: ${reason}. Everything from there on would be lost.`,
       { hint: `See what a repair would drop: node dist/src/storage/repair.js ${directory}` },
     );
+  }
+}
+
+/** The version vector along a segment. Runs of batches of one origin are the rule, so that the vector is written only between them. */
+class TakenFrames {
+  /** Of the segment. */
+  readonly position: number;
+  rememberedPosition: number;
+  readonly #origins: OriginTable;
+  readonly #vector: VersionVector;
+  #instance = 0;
+  #generation = 0;
+  #seq = 0;
+
+  constructor(position: number, vector: VersionVector, origins: OriginTable) {
+    this.position = position;
+    this.rememberedPosition = position;
+    this.#vector = vector;
+    this.#origins = origins;
+  }
+
+  batch(bytes: Uint8Array, start: number): void {
+    const instance = bytes[start + BATCH.instance]!;
+    const generation = readU32(bytes, start + BATCH.generation);
+    if (instance !== this.#instance || generation !== this.#generation) {
+      this.#settle();
+      this.#instance = instance;
+      this.#generation = generation;
+    }
+    this.#seq = readU48(bytes, start + BATCH.seq);
+  }
+
+  get vector(): VersionVector {
+    this.#settle();
+    return this.#vector;
+  }
+
+  remember(position: number): Checkpoint {
+    this.rememberedPosition = position;
+    return { position, vector: this.vector.clone() };
+  }
+
+  #settle(): void {
+    if (this.#instance !== 0) this.#vector.set(this.#origins.indexOf(this.#instance, this.#generation), this.#seq);
+    this.#instance = 0;
+  }
+}
+
+function feed(sink: SnapshotSink, bytes: Uint8Array, path: string): void {
+  try {
+    sink.feed(bytes);
+  } catch (error) {
+    throw error instanceof SnapshotFormatError ? unusable(path, error.message) : error;
   }
 }

@@ -8,8 +8,10 @@ import { OriginTable } from '../crdt/version-vector.ts';
 import { CrdbError } from '../errors.ts';
 import type { Disk } from '../host/host.ts';
 import { droppedName, segmentName, segmentPosition } from './file-names.ts';
+import { framesOf } from './log-frames.ts';
 import { ManifestStore, NO_PROMISE, readManifest, type Manifest } from './manifest.ts';
-import { framesOf, scanSegment } from './segment-scan.ts';
+import { STORAGE_LIMITS } from './limits.ts';
+import { SegmentReader } from './segment-reader.ts';
 
 export interface RepairPlan {
   /** Position from which on the log is unusable. */
@@ -43,22 +45,21 @@ export async function planRepair(disk: Disk, directory: string): Promise<RepairP
         rest: positions.slice(index),
         keptBatches,
       });
-    const bytes = await readAll(disk, `${directory}/${file}`);
     const isNewest = index === positions.length - 1;
-    const scan = scanSegment(bytes, { position, isNewest }, new OriginTable());
-    for (const frame of framesOf(bytes, scan.framesStart, scan.goodEnd)) if (frame.kind === FRAME.batch) keptBatches++;
-    if (scan.problem?.kind === 'damaged') {
-      const cut = { file, offset: scan.goodEnd, bytes: bytes.length - scan.goodEnd };
+    const found = await checkSegment(disk, { path: `${directory}/${file}`, position, isNewest });
+    keptBatches += found.batches;
+    if (found.damage !== null) {
+      const cut = { file, offset: found.goodEnd, bytes: found.sizeBytes - found.goodEnd };
       const rest = positions.slice(index + 1);
       return makePlan(disk, directory, {
-        position: position + scan.goodEnd,
-        reason: scan.problem.reason,
+        position: position + found.goodEnd,
+        reason: found.damage,
         cut,
         rest,
         keptBatches,
       });
     }
-    end = position + scan.goodEnd;
+    end = position + found.goodEnd;
   }
   if (positions.length > 0) return null;
   return makePlan(disk, directory, {
@@ -67,6 +68,37 @@ export async function planRepair(disk: Disk, directory: string): Promise<RepairP
     rest: [],
     keptBatches,
   });
+}
+
+interface CheckedSegment {
+  readonly batches: number;
+  readonly goodEnd: number;
+  readonly sizeBytes: number;
+  readonly damage: string | null;
+}
+
+async function checkSegment(
+  disk: Disk,
+  segment: { readonly path: string; readonly position: number; readonly isNewest: boolean },
+): Promise<CheckedSegment> {
+  const origins = new OriginTable();
+  const reader = await SegmentReader.open({
+    ...segment,
+    disk,
+    origins,
+    readBytes: STORAGE_LIMITS.recoveryReadBytes,
+  });
+  try {
+    let batches = 0;
+    for (let group = await reader.next(); group !== null; group = await reader.next()) {
+      const { bytes, start, end } = group;
+      for (const frame of framesOf(bytes, start, end)) if (frame.kind === FRAME.batch) batches++;
+    }
+    const { goodEnd, sizeBytes, problem } = reader;
+    return { batches, goodEnd, sizeBytes, damage: problem?.kind === 'damaged' ? problem.reason : null };
+  } finally {
+    await reader.close();
+  }
 }
 
 async function makePlan(

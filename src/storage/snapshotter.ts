@@ -4,18 +4,38 @@
  *   new segment + reader of the database in one turn -> file -> log durable up to there -> manifest names it -> old files go
  *
  * The order is what makes a crash harmless at any point: until the manifest names the new snapshot, the old one and all of the log
- * behind it are there.
+ * behind it are there. Where nothing is persisted, snapshots are taken for peers alone: no manifest names them, and they go with the
+ * last who reads them.
+ *
+ * Invariant: `newest` is complete and durable, and the log holds everything after it. The last snapshot of a run with persistence `snapshot` has
+ * its last write.
  */
+import { assert } from '../base/assert.ts';
 import type { VersionVector } from '../crdt/version-vector.ts';
 import type { Clock, Disk } from '../host/host.ts';
-import { segmentPosition, snapshotName, snapshotPosition, spoolPosition } from './file-names.ts';
-import { SNAPSHOT_LOG_BYTES_MIN } from './limits.ts';
+import { feedSnapshotName, segmentPosition, snapshotName, snapshotPosition, spoolPosition } from './file-names.ts';
+import { storageLimits, type StorageLimits } from './limits.ts';
 import type { Log } from './log.ts';
 import type { ManifestStore } from './manifest.ts';
-import { writeSnapshotFile, type SnapshotReaderPort } from './snapshot-file.ts';
+import { SnapshotAbandoned, writeSnapshotFile, type SnapshotReaderPort } from './snapshot-file.ts';
 
 export type SnapshotPolicy =
-  { readonly kind: 'aof' } | { readonly kind: 'snapshot'; readonly afterSeconds: number; readonly afterWrites: number };
+  | { readonly kind: 'aof' }
+  | { readonly kind: 'snapshot'; readonly afterSeconds: number; readonly afterWrites: number }
+  /** Never by itself; a file is temporary. */
+  | { readonly kind: 'disabled' };
+
+/** A complete snapshot file. */
+export interface TakenSnapshot {
+  /** Its name in the data directory. */
+  readonly file: string;
+  /** Of the log: everything after the snapshot follows from there. */
+  readonly position: number;
+  /** Of the file. */
+  readonly bytes: number;
+  /** What it contains. */
+  readonly vector: VersionVector;
+}
 
 export interface SnapshotterOptions {
   readonly disk: Disk;
@@ -24,20 +44,33 @@ export interface SnapshotterOptions {
   readonly log: Log;
   readonly manifest: ManifestStore;
   readonly policy: SnapshotPolicy;
+  /** What recovery started from. */
+  readonly recovered?: TakenSnapshot | null;
   /** The database's live version vector. */
   readonly vector: () => VersionVector;
-  /** A reader of exactly the database's present state. Never called while a merge is under way: see `run`. */
+  /** Whether the database can begin a snapshot now: none runs, and no flush or join is unsettled. */
+  readonly maySnapshot: () => boolean;
+  /** A reader of exactly the database's present state. */
   readonly beginSnapshot: () => SnapshotReaderPort;
+  readonly limits?: Partial<StorageLimits>;
 }
 
 export class Snapshotter {
   readonly #options: SnapshotterOptions;
-  #running: Promise<void> | null = null;
+  readonly #limits: StorageLimits;
+  #running: Promise<TakenSnapshot> | null = null;
+  #newest: TakenSnapshot | null;
   #lastVector: VersionVector;
   #lastMs: number;
+  #progress: { writtenBytes: number; estimatedBytes: number } | null = null;
+  #isEnding = false;
+  /** None is due before: the disk is full, say. */
+  #pausedUntilMs = 0;
 
   constructor(options: SnapshotterOptions) {
     this.#options = options;
+    this.#limits = storageLimits(options.limits);
+    this.#newest = options.recovered ?? null;
     this.#lastVector = options.vector().clone();
     this.#lastMs = options.clock.monotonicMs();
   }
@@ -46,13 +79,28 @@ export class Snapshotter {
     return this.#running !== null;
   }
 
-  /** Whether it is time. Cheap; ask about once per second, and not while a merge runs. */
+  /** How far the running one is; null: none runs. */
+  get progress(): { readonly writtenBytes: number; readonly estimatedBytes: number } | null {
+    return this.#progress;
+  }
+
+  get newest(): TakenSnapshot | null {
+    return this.#newest;
+  }
+
+  /** Its file cannot be read, or is gone: nobody shall start from it. */
+  forget(snapshot: TakenSnapshot): void {
+    if (this.#newest === snapshot) this.#newest = null;
+  }
+
+  /** Whether it is time. Cheap; ask about once per second. */
   wanted(): boolean {
     const { log, manifest, policy, clock, vector } = this.#options;
-    if (this.#running !== null) return false;
+    if (this.#running !== null || policy.kind === 'disabled') return false;
+    if (clock.monotonicMs() < this.#pausedUntilMs) return false;
     if (policy.kind === 'aof') {
       const last = manifest.current.snapshot;
-      return log.endPosition - log.snapshotPosition > Math.max(SNAPSHOT_LOG_BYTES_MIN, last?.bytes ?? 0);
+      return log.endPosition - log.snapshotPosition > Math.max(this.#limits.snapshotLogBytesMin, last?.bytes ?? 0);
     }
     const writes = vector().countBeyond(this.#lastVector);
     return (
@@ -61,23 +109,80 @@ export class Snapshotter {
   }
 
   /**
-   * Takes a snapshot of this moment; resolves when it counts. Joins one that is being taken. Must not be called while a merge runs: half
-   * a merge is no state. Rejects when the disk fails; the previous snapshot then still counts, and `wanted` stays true.
+   * Takes a snapshot of this moment; resolves when it counts. Joins one that is being taken. To be called when the database may be
+   * snapshotted, or when one is running. Rejects when the disk fails; the previous snapshot then still counts, and
+   * the next one is `wanted` after a pause.
    */
-  run(): Promise<void> {
-    this.#running ??= this.#take().finally(() => {
+  run(): Promise<TakenSnapshot> {
+    if (this.#isEnding) return Promise.reject(new SnapshotAbandoned());
+    return this.#start();
+  }
+
+  /**
+   * The end of a run: gives up a snapshot that is being taken, it would be of an earlier moment, and takes the last one, unless the newest
+   * already has everything. To be called when nothing changes any more; `settle` is called in turns of its own until the database may be
+   * snapshotted. Afterwards `run` is refused.
+   */
+  async finish(settle: () => void): Promise<void> {
+    const { clock, maySnapshot, policy, vector } = this.#options;
+    this.#isEnding = true;
+    await this.#running?.catch(() => {});
+    if (policy.kind !== 'snapshot') return;
+    if (this.#newest !== null && vector().countBeyond(this.#newest.vector) === 0) return;
+    while (!maySnapshot()) {
+      settle();
+      await new Promise<void>((resolve) => clock.soon(resolve));
+    }
+    await this.#start({ isLast: true });
+  }
+
+  #start(options: { readonly isLast?: boolean } = {}): Promise<TakenSnapshot> {
+    this.#running ??= this.#take(options.isLast === true).finally(() => {
       this.#running = null;
+      this.#progress = null;
     });
     return this.#running;
   }
 
-  async #take(): Promise<void> {
-    const { disk, clock, directory, log, manifest, beginSnapshot } = this.#options;
+  async #take(isLast: boolean): Promise<TakenSnapshot> {
+    const { disk, clock, directory, log, policy, beginSnapshot, maySnapshot } = this.#options;
+    assert(maySnapshot(), 'a snapshot is begun when the database may be snapshotted');
     const position = log.markSnapshot();
-    const reader = beginSnapshot();
-    const vector = reader.vector.clone();
-    const file = snapshotName(position);
-    const bytes = await writeSnapshotFile({ disk, clock, path: `${directory}/${file}`, position }, reader);
+    log.retain(HOLDER, position);
+    try {
+      const reader = beginSnapshot();
+      const vector = reader.vector.clone();
+      this.#progress = { writtenBytes: 0, estimatedBytes: reader.bytesEstimate ?? 0 };
+      const file = policy.kind === 'disabled' ? feedSnapshotName(position) : snapshotName(position);
+      const bytes = await writeSnapshotFile(
+        {
+          disk,
+          clock,
+          path: `${directory}/${file}`,
+          position,
+          limits: this.#limits,
+          isAbandoned: () => this.#isEnding && !isLast,
+          onWritten: (writtenBytes) => {
+            this.#progress!.writtenBytes = writtenBytes;
+          },
+        },
+        reader,
+      );
+      const taken = { file, position, bytes, vector };
+      if (policy.kind !== 'disabled') await this.#makeCount(taken);
+      this.#newest = taken;
+      return taken;
+    } catch (error) {
+      this.#pausedUntilMs = clock.monotonicMs() + this.#limits.snapshotFailurePauseMs;
+      throw error;
+    } finally {
+      log.release(HOLDER);
+    }
+  }
+
+  async #makeCount(taken: TakenSnapshot): Promise<void> {
+    const { clock, log, manifest } = this.#options;
+    const { file, position, bytes, vector } = taken;
     await new Promise<void>((resolve) => log.whenDurable(position, resolve));
     await manifest.update({ snapshot: { file, position, bytes } });
     this.#lastVector = vector;
@@ -86,6 +191,7 @@ export class Snapshotter {
     await this.#removeReplaced(position);
   }
 
+  /** Whoever reads an older snapshot has its file open, and reads it to its end. */
   async #removeReplaced(position: number): Promise<void> {
     const { disk, directory, policy } = this.#options;
     for (const name of await disk.list(directory)) {
@@ -98,5 +204,8 @@ export class Snapshotter {
     }
   }
 }
+
+/** Keeps the log behind a snapshot that is being taken. */
+const HOLDER = 'snapshot';
 
 const isBefore = (candidate: number | null, position: number): boolean => candidate !== null && candidate < position;

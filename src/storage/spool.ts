@@ -13,7 +13,7 @@ import { assert } from '../base/assert.ts';
 import type { Disk } from '../host/host.ts';
 import { ChunkFileReader, ChunkFileWriter } from './chunk-file.ts';
 import { spoolName } from './file-names.ts';
-import { SNAPSHOT_SLICE_BYTES, SPOOL_UNWRITTEN_BYTES_MAX } from './limits.ts';
+import { storageLimits, STORAGE_LIMITS, type StorageLimits } from './limits.ts';
 
 export interface Spool {
   /** Name of the file in the data directory, for the MERGE frame; empty when there is none. */
@@ -30,11 +30,12 @@ export interface Spool {
 
 /** Cuts what comes in into chunks of one size. */
 class Chunks {
-  #filling = Buffer.allocUnsafe(SNAPSHOT_SLICE_BYTES);
+  #filling: Buffer;
   #used = 0;
   readonly #onChunk: (chunk: Buffer) => void;
 
-  constructor(onChunk: (chunk: Buffer) => void) {
+  constructor(chunkBytes: number, onChunk: (chunk: Buffer) => void) {
+    this.#filling = Buffer.allocUnsafe(chunkBytes);
     this.#onChunk = onChunk;
   }
 
@@ -51,7 +52,7 @@ class Chunks {
   flush(): void {
     if (this.#used === 0) return;
     const chunk = this.#filling.subarray(0, this.#used);
-    this.#filling = Buffer.allocUnsafe(SNAPSHOT_SLICE_BYTES);
+    this.#filling = Buffer.allocUnsafe(this.#filling.length);
     this.#used = 0;
     this.#onChunk(chunk);
   }
@@ -61,7 +62,8 @@ export class FileSpool implements Spool {
   readonly file: string;
   readonly #disk: Disk;
   readonly #path: string;
-  readonly #chunks = new Chunks((chunk) => this.#queue(chunk));
+  readonly #chunks: Chunks;
+  readonly #limits: StorageLimits;
   readonly #writer: Promise<ChunkFileWriter>;
   #writes: Promise<void>;
   #reader: ChunkFileReader | null = null;
@@ -77,12 +79,15 @@ export class FileSpool implements Spool {
     readonly directory: string;
     readonly position: number;
     readonly from: number;
+    readonly limits?: Partial<StorageLimits>;
   }) {
     const { disk, directory, position, from } = options;
+    this.#limits = storageLimits(options.limits);
+    this.#chunks = new Chunks(this.#limits.chunkBytesMax, (chunk) => this.#queue(chunk));
     this.#disk = disk;
     this.file = spoolName(position, from);
     this.#path = `${directory}/${this.file}`;
-    this.#writer = ChunkFileWriter.create(disk, this.#path, position);
+    this.#writer = ChunkFileWriter.create(disk, this.#path, position, this.#limits.chunkBytesMax);
     this.#writes = this.#writer.then(() => {});
     // Whoever awaits `finish` learns of a failure; until then it must not count as unhandled.
     this.#writes.catch(() => {});
@@ -96,7 +101,7 @@ export class FileSpool implements Spool {
     assert(this.#state === 'open', 'a spool takes bytes until it is finished');
     this.#receivedBytes += bytes.length;
     this.#chunks.add(bytes);
-    this.#waiting = this.#unwrittenBytes > SPOOL_UNWRITTEN_BYTES_MAX;
+    this.#waiting = this.#unwrittenBytes > this.#limits.spoolUnwrittenBytesMax;
     return !this.#waiting;
   }
 
@@ -140,7 +145,7 @@ export class FileSpool implements Spool {
   /** Also after a failure: a sender that waits must go on to learn of it from `finish`. */
   #onWritten(bytes: number): void {
     this.#unwrittenBytes -= bytes;
-    if (!this.#waiting || this.#unwrittenBytes > SPOOL_UNWRITTEN_BYTES_MAX / 2) return;
+    if (!this.#waiting || this.#unwrittenBytes > this.#limits.spoolUnwrittenBytesMax / 2) return;
     this.#waiting = false;
     this.onDrain();
   }
@@ -155,7 +160,7 @@ export class FileSpool implements Spool {
 export class MemorySpool implements Spool {
   readonly file = '';
   readonly #held: Buffer[] = [];
-  readonly #chunks = new Chunks((chunk) => void this.#held.push(chunk));
+  readonly #chunks = new Chunks(STORAGE_LIMITS.chunkBytesMax, (chunk) => void this.#held.push(chunk));
   #receivedBytes = 0;
   #next = 0;
   onDrain: () => void = () => {};

@@ -35,7 +35,7 @@ const unexpected = (): never => {
 };
 const service: AdminService = {
   nodeStatus: unexpected,
-  shutdown: () => asked.push('shutdown'),
+  shutdown: (body) => asked.push(body),
   listDatabases: () => [],
   getDatabase: (guid) => {
     throw new CrdbError('database_not_found', `There is no database ${guid} on eu`);
@@ -46,6 +46,7 @@ const service: AdminService = {
   getTask: () => TASK,
   syncStatus: unexpected,
   changeSync: async (_guid, body) => (asked.push(body), { changed: true, links: [2] }),
+  resync: async (_guid, body) => (asked.push(body), { links: [2] }),
   prepareLocal: async () => ({ port: 12_000 }),
   commitLocal: unexpected,
   discardLocal: async () => {},
@@ -136,6 +137,17 @@ describe('the admin API', () => {
       expect(body['description']).toContain(field);
     expect((await call('POST', '/v1/crdbs')).status).toBe(400);
     expect((await call('PUT', `/v1/crdbs/${GUID}/sync`, '{"action":"stop"}')).status).toBe(400);
+    expect(asked).toEqual([]);
+  });
+
+  it('takes a resync and a shutdown with what they are to do, and a shutdown without a word as one in order', async () => {
+    const client = clientWith({});
+    await client.resync(GUID, { from: 2, full: true });
+    await client.shutdown();
+    await client.shutdown({ force: true });
+    expect(asked.splice(0)).toEqual([{ from: 2, full: true }, { force: false }, { force: true }]);
+    expect((await call('POST', `/v1/crdbs/${GUID}/resync`, '{"full":"yes"}')).status).toBe(400);
+    expect((await call('PUT', `/v1/crdbs/${GUID}/sync`, '{"action":"pause","accept_clock":true}')).status).toBe(400);
     expect(asked).toEqual([]);
   });
 

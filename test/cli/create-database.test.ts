@@ -89,7 +89,8 @@ describe('creating a database', () => {
   it('does not stop instances that served without their daemon when the create fails', async () => {
     control.addNode('local-1', false);
     const orphan = { guid: 'g', name: 'payments', id: 1, endpoint: '127.0.0.1:12000', pid: 7, restarts: 0 } as const;
-    control.orphans.set('local-1', [{ ...orphan, process: 'running', last_exit: null }]);
+    const process = { process: 'running', last_exit: null, loading: null, unresponsive: null, stopping: null } as const;
+    control.orphans.set('local-1', [{ ...orphan, ...process }]);
     control.taskFailure = { code: 'port_in_use', description: 'Port 12000 is in use' };
     await failure(create());
     expect(control.journal).toEqual(['start local-1', 'start local-2', 'create orders', 'remove local-2']);

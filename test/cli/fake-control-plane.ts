@@ -1,10 +1,27 @@
 /** Nodes in memory: what the services see, with the few faults that matter to them. No time passes. */
-import type { CreateRequest, Crdb, CrdbTask, SyncChange, SyncRequest, SyncStatus } from '../../src/admin/contract.ts';
-import type { ClusterInfo, ControlPlane, KnownNode, NodeApi } from '../../src/cli/control-plane.ts';
+import type {
+  CreateRequest,
+  Crdb,
+  CrdbTask,
+  NodeStatus,
+  ResyncRequest,
+  SyncChange,
+  SyncRequest,
+  SyncStatus,
+} from '../../src/admin/contract.ts';
+import type {
+  ClusterInfo,
+  ControlPlane,
+  DamagedFile,
+  KnownNode,
+  NodeApi,
+  StopOptions,
+} from '../../src/cli/control-plane.ts';
 import type { Waiting } from '../../src/cli/waiting.ts';
 import { CrdbError } from '../../src/errors.ts';
 
-type LinkState = SyncStatus['links'][number]['state'];
+type Link = SyncStatus['links'][number];
+type LinkState = Link['state'];
 
 export class FakeControlPlane implements ControlPlane {
   readonly local = new Map<string, { running: boolean; remote: boolean }>();
@@ -19,9 +36,20 @@ export class FakeControlPlane implements ControlPlane {
   readonly silent = new Set<string>();
   readonly orphans = new Map<string, KnownNode['orphans']>();
   readonly damaged = new Map<string, CrdbError>();
+  readonly files: DamagedFile[] = [];
+  /** By cluster. */
+  readonly damagedDatabases = new Map<string, NodeStatus['damaged_databases']>();
+  readonly instances = new Map<string, NodeStatus['instances']>();
+  /** What sync status shows of a link, `1<2`; changed by tests and by `onResync`. */
+  readonly links = new Map<string, Partial<Link>>();
+  /** What becomes of a resync: the stages that the link shows, one per question. */
+  readonly resyncStages: Partial<Link>[] = [];
   readonly paused = new Set<string>();
   readonly requests: CreateRequest[] = [];
+  /** By cluster: what its instance's process is, unless it runs. */
+  readonly processes = new Map<string, Partial<SyncStatus>>();
   #tasks = new Map<string, CrdbTask>();
+  readonly #resyncing = new Map<string, number>();
 
   addNode(name: string, running = true, remote = false): void {
     this.local.set(name, { running, remote });
@@ -37,6 +65,7 @@ export class FakeControlPlane implements ControlPlane {
         aof_policy: 'appendfsync-every-sec',
         authentication_redis_pass: '',
         crdt_repl_backlog_size: 0,
+        crdt_clock_ahead_max_ms: 0,
       },
       instances: clusters.map((cluster, index) => ({
         id: index + 1,
@@ -61,8 +90,13 @@ export class FakeControlPlane implements ControlPlane {
     return this.#known(name, true, false);
   }
 
-  async stop(name: string): Promise<boolean> {
-    this.#happens(`stop ${name}`);
+  async damagedFiles(): Promise<readonly DamagedFile[]> {
+    return this.files;
+  }
+
+  async stop(name: string, { force = false, report = () => {} }: StopOptions = {}): Promise<boolean> {
+    this.#happens(force ? `kill ${name}` : `stop ${name}`);
+    report('orders: 1.0 MB written');
     const node = this.local.get(name);
     const ran = node?.running === true;
     if (node !== undefined) node.running = false;
@@ -90,7 +124,8 @@ export class FakeControlPlane implements ControlPlane {
         reach();
         return {
           ...{ cluster, version: '0.1.0', pid: 100, admin_url: 'https://127.0.0.1:9443', uptime_seconds: 61 },
-          ...{ data_directory: `/data/${cluster}`, instances: [] },
+          ...{ data_directory: `/data/${cluster}`, instances: this.instances.get(cluster) ?? [] },
+          damaged_databases: this.damagedDatabases.get(cluster) ?? [],
         };
       },
       listDatabases: async () => {
@@ -125,6 +160,10 @@ export class FakeControlPlane implements ControlPlane {
       changeSync: async (guid, change) => {
         reach();
         return this.#changeSync(cluster, guid, change);
+      },
+      resync: async (guid, request) => {
+        reach();
+        return this.#resync(cluster, guid, request);
       },
     };
   }
@@ -165,6 +204,8 @@ export class FakeControlPlane implements ControlPlane {
         cluster,
         process: 'running',
         last_exit: null,
+        ...{ loading: null, unresponsive: null, stopping: null, keys: 1_234_567 },
+        ...this.processes.get(cluster),
         replication_id: 'a'.repeat(40),
         offset: 7,
       },
@@ -175,11 +216,29 @@ export class FakeControlPlane implements ControlPlane {
           state: this.paused.has(`${own.id}<${peer.id}`) ? 'paused' : this.linkState,
           last_sync: { kind: 'partial', reason: 'partial: offset 7 is in the backlog', at: '2026-01-01T00:00:00.000Z' },
           ...{ backlog_covered: true, last_error: null, replication_id: null, offset: 7, clock_drift_ms: 3 },
+          ...{ full_sync: null, syncs: { full: 0, partial_ok: 3, partial_err: 0 } },
+          ...this.links.get(`${own.id}<${peer.id}`),
+          ...this.#stageOf(`${own.id}<${peer.id}`),
         })),
     };
   }
 
-  #changeSync(cluster: string, guid: string, { action, from }: SyncRequest): SyncChange {
+  /** A link that was told to sync anew shows the next stage of `resyncStages`; the last one stays. */
+  #stageOf(link: string): Partial<Link> {
+    const stage = this.#resyncing.get(link);
+    if (stage === undefined) return {};
+    this.#resyncing.set(link, Math.min(stage + 1, this.resyncStages.length - 1));
+    return this.resyncStages[stage] ?? {};
+  }
+
+  #resync(cluster: string, guid: string, { from, full }: ResyncRequest): { links: number[] } {
+    const { instance } = this.#syncStatus(cluster, guid);
+    this.#happens(`resync ${instance}<${from}${full ? ' full' : ''}`);
+    this.#resyncing.set(`${instance}<${from}`, 0);
+    return { links: [from!] };
+  }
+
+  #changeSync(cluster: string, guid: string, { action, from, accept_clock: accepts }: SyncRequest): SyncChange {
     const { instance, links } = this.#syncStatus(cluster, guid);
     const concerned = links.map((link) => link.from).filter((id) => from === undefined || from === id);
     const before = this.paused.size;
@@ -187,8 +246,8 @@ export class FakeControlPlane implements ControlPlane {
       if (action === 'pause') this.paused.add(`${instance}<${id}`);
       else this.paused.delete(`${instance}<${id}`);
     }
-    this.journal.push(`${action} ${instance}<${concerned.join(',')}`);
-    return { changed: this.paused.size !== before, links: concerned };
+    this.journal.push(`${action} ${instance}<${concerned.join(',')}${accepts ? ' accept-clock' : ''}`);
+    return { changed: this.paused.size !== before || accepts === true, links: concerned };
   }
 }
 

@@ -1,8 +1,8 @@
 import { beforeEach, describe, expect, it } from '@jest/globals';
 import { changeSync, changeSyncText, type ChangeSyncOptions } from '../../src/cli/change-sync.ts';
 import { deleteDatabase } from '../../src/cli/delete-database.ts';
-import { getDatabase, getText } from '../../src/cli/get-database.ts';
-import { listDatabases, listText } from '../../src/cli/list-databases.ts';
+import { getDatabase, getNotes, getText } from '../../src/cli/get-database.ts';
+import { listDatabases, listNotes, listText } from '../../src/cli/list-databases.ts';
 import { CLOCK_DRIFT_MS_MAX } from '../../src/cli/limits.ts';
 import { nodeStatus, nodeStatusText } from '../../src/cli/node-status.ts';
 import { PLAIN } from '../../src/cli/output.ts';
@@ -11,6 +11,7 @@ import { startNode } from '../../src/cli/start-node.ts';
 import { silentSteps } from '../../src/cli/steps.ts';
 import { stopNodes } from '../../src/cli/stop-nodes.ts';
 import { syncStatus, syncStatusText, type SyncStatusDocument } from '../../src/cli/sync-status.ts';
+import { CrdbError } from '../../src/errors.ts';
 import { REPLICATION_LIMITS } from '../../src/replication/limits.ts';
 import { failure, FakeControlPlane, fakeWaiting } from './fake-control-plane.ts';
 
@@ -32,7 +33,7 @@ describe('listing', () => {
   });
 
   it('is empty in a home without nodes', async () => {
-    expect(await listDatabases(new FakeControlPlane())).toEqual({ databases: [], unreachable: [] });
+    expect(await listDatabases(new FakeControlPlane())).toEqual({ databases: [], unreachable: [], damaged: [] });
   });
 
   it('shows what the answering nodes know and names the silent one', async () => {
@@ -51,6 +52,64 @@ describe('listing', () => {
     const error = await failure(listDatabases(control));
     expect([error.exitCode, error.hint]).toEqual([4, 'crdb-cli node start --name local-1 --detach']);
     expect(error.message).toContain('local-1 is stopped; local-2 is stopped');
+  });
+});
+
+describe('what is not as it should be', () => {
+  const instance = { guid: 'guid-orders', name: 'orders', id: 2, endpoint: '127.0.0.1:12001', pid: 7, restarts: 0 };
+  const details = { last_exit: null, loading: null, unresponsive: null, stopping: null };
+
+  it('is told beside the list, for every instance that does not serve', async () => {
+    const loading = { phase: 'log', keys: null, loaded_bytes: 1e9, total_bytes: 4e9, percent: 25 };
+    control.instances.set('local-2', [{ ...instance, ...details, process: 'loading', loading }]);
+    control.instances.set('local-3', [{ ...instance, ...details, id: 3, process: 'running' }]);
+    const list = await listDatabases(control);
+    expect(list.databases[0]!.instances.map(({ process }) => process)).toEqual([null, 'loading', 'running']);
+    const note = 'Note: instance 2 of orders on local-2 is loading, it reads its log: 1.0 GB of 4.0 GB.';
+    expect(listNotes(list)).toEqual([note]);
+    expect(getNotes(await getDatabase(control, 'orders'))).toEqual([note]);
+    const text = nodeStatusText(await nodeStatus(control, 'local-2'), PLAIN);
+    expect(text).toMatch(/loading 25 % +7 +0 +-\n {2}orders \(2\) reads its log: 1.0 GB of 4.0 GB/);
+  });
+
+  it('is told with the way back when files of a database are damaged', async () => {
+    const damaged = {
+      guid: 'guid-orders',
+      name: 'orders',
+      port: 12_001,
+      reason: 'database.json is empty',
+      hint: 'copy it',
+    };
+    control.damagedDatabases.set('local-2', [damaged]);
+    const note = 'Note: orders cannot be used on local-2: database.json is empty. Try: copy it';
+    expect(listNotes(await listDatabases(control))).toContain(note);
+    expect(getNotes(await getDatabase(control, 'orders'))).toContain(note);
+    expect(nodeStatusText(await nodeStatus(control, 'local-2'), PLAIN)).toContain(
+      'damaged: orders cannot be used: database.json is empty. copy it',
+    );
+    control.databases.clear();
+    expect(await failure(getDatabase(control, 'orders'))).toMatchObject({
+      ...{ code: 'database_not_found', hint: 'copy it', message: expect.stringContaining('database.json is empty') },
+    });
+  });
+
+  it('is told, and blocks nothing, when the remembered clusters are damaged', async () => {
+    const damage = new CrdbError('failed', 'clusters.json is damaged', { hint: 'move it away' });
+    control.files.push({ path: '/home/clusters.json', damage });
+    const list = await listDatabases(control);
+    expect([list.databases.length, listNotes(list)]).toEqual([
+      1,
+      ['Note: clusters.json is damaged. Try: move it away'],
+    ]);
+    expect((await nodeStatus(control, undefined)).damaged).toEqual([
+      { path: '/home/clusters.json', reason: 'clusters.json is damaged', hint: 'move it away' },
+    ]);
+    expect((await failure(getDatabase(control, 'payments'))).message).toBe(
+      'No node that answers knows a database "payments"; clusters.json is damaged',
+    );
+    const services = { control, steps: silentSteps };
+    expect((await stopNodes({ name: 'local-1', dryRun: false }, services)).nodes).toHaveLength(1);
+    expect((await startNode({ name: 'local-1', options: {} }, services)).status).toBe('started');
   });
 });
 
@@ -162,6 +221,11 @@ describe('synchronisation', () => {
     expect((await failure(change({ instance: 1, from: 1 }))).exitCode).toBe(2);
   });
 
+  it('accepts a clock that is ahead when it is told to', async () => {
+    const document = await change({ action: 'resume', instance: 2, from: 1, acceptClock: true });
+    expect([document.status, control.journal]).toEqual(['resumed', ['resume 2<1 accept-clock']]);
+  });
+
   it('shows every link, and an instance whose node is silent as unreachable', async () => {
     control.silent.add('local-2');
     const status = await syncStatus(control, 'orders');
@@ -172,7 +236,7 @@ describe('synchronisation', () => {
     ]);
     const text = syncStatusText(status, { style: PLAIN, columns: Infinity });
     expect(text).toContain(
-      '2 (local-2)  streaming  0        0 ms      +3 ms  covered  partial: offset 7 is in the backlog\n',
+      '2 (local-2)  streaming  0        0 ms      +3 ms  covered  3        0     partial: offset 7 is in the backlog\n',
     );
     expect(text).toContain(
       'instance 2  local-2  127.0.0.1:12001  unreachable\n  The node of local-2 cannot be reached',
@@ -193,12 +257,12 @@ describe('the text of sync status', () => {
 
   it('has the last sync in the table where there is room, otherwise below its row', async () => {
     const [, , , header, row] = (await show(200)).split('\n');
-    expect(header).toBe('  FROM         STATE      LAG OPS  LAG TIME  CLOCK  BACKLOG  LAST SYNC');
-    expect(row).toMatch(/covered {2}partial: offset 7 is in the backlog$/);
+    expect(header).toBe('  FROM         STATE      LAG OPS  LAG TIME  CLOCK  BACKLOG  PARTIAL  FULL  LAST SYNC');
+    expect(row).toMatch(/covered {2}3 {8}0 {5}partial: offset 7 is in the backlog$/);
     const narrow = (await show(80)).split('\n');
     expect(narrow.slice(3, 6)).toEqual([
-      '  FROM         STATE      LAG OPS  LAG TIME  CLOCK  BACKLOG',
-      '  2 (local-2)  streaming  0        0 ms      +3 ms  covered',
+      '  FROM         STATE      LAG OPS  LAG TIME  CLOCK  BACKLOG  PARTIAL  FULL',
+      '  2 (local-2)  streaming  0        0 ms      +3 ms  covered  3        0',
       '    last sync partial: offset 7 is in the backlog',
     ]);
     expect(narrow.filter((line) => line.length > 80)).toEqual([]);
@@ -216,6 +280,32 @@ describe('the text of sync status', () => {
   it('names address and error of a link that does not stream', async () => {
     const text = await show(200, await link({ state: 'waiting', last_error: 'something else answers' }));
     expect(text).toContain('\n  from 2: 127.0.0.1:12001: something else answers');
+  });
+
+  it('tells how far a full sync is, and how often each kind was needed', async () => {
+    const fullSync = { keys: 1_200_000, bytes: 300_000_000, total_bytes: 660_000_000, percent: 45 };
+    const text = await show(200, await link({ state: 'full-sync', full_sync: fullSync }));
+    expect(text).toMatch(/2 \(local-2\) {2}full-sync 45 %/);
+    expect(text).toContain('from 2: full sync: 1,200,000 keys, 300.0 MB of 660.0 MB (45 %)');
+    const unknown = { ...fullSync, total_bytes: null, percent: null };
+    expect(await show(200, await link({ state: 'full-sync', full_sync: unknown }))).toContain(
+      'full sync: 1,200,000 keys, 300.0 MB\n',
+    );
+    const syncs = { full: 2, partial_ok: 5, partial_err: 1 };
+    expect(await show(200, await link({ syncs }))).toMatch(/covered {2}5 {8}2 /);
+    expect(await show(200, await link({ syncs: null }))).toMatch(/covered {2}- {8}- /);
+  });
+
+  it('tells how far an instance is with its loading, and since when one is silent', async () => {
+    const loading = { phase: 'snapshot', keys: 5_000_000, loaded_bytes: 1e9, total_bytes: 4e9, percent: 25 };
+    control.processes.set('local-1', { process: 'loading', loading, links: [] });
+    const unresponsive = { since: '2026-01-01T00:00:00.000Z', reason: 'let it go on: kill -CONT 7' };
+    control.processes.set('local-2', { process: 'unresponsive', unresponsive, links: [] });
+    const text = await show(200);
+    expect(text).toMatch(/local-1 .* loading 25 %.*\n {2}reads its snapshot: 1.0 GB of 4.0 GB, 5,000,000 keys\n/);
+    expect(text).toMatch(
+      /local-2 .* unresponsive.*\n {2}has not answered since 2026-01-01T00:00:00.000Z: let it go on/,
+    );
   });
 
   it('says why the process of an instance ended', async () => {
@@ -241,6 +331,7 @@ describe('nodes', () => {
     const orphan = {
       ...({ guid: 'guid-orders', name: 'orders', id: 1, endpoint: '127.0.0.1:12000' } as const),
       ...({ process: 'running', pid: 7, restarts: 0, last_exit: null } as const),
+      ...{ loading: null, unresponsive: null, stopping: null },
     };
     control.orphans.set('local-1', [orphan]);
     const status = await nodeStatus(control, 'local-1');
@@ -285,6 +376,11 @@ describe('nodes', () => {
     });
     const { nodes } = await stopNodes({ name: undefined, dryRun: false }, services);
     expect(nodes.map(({ status }) => status)).toEqual(['stopped', 'already_stopped', 'stopped']);
+  });
+
+  it('kills the instances when it is forced', async () => {
+    await stopNodes({ name: 'local-1', dryRun: false, force: true }, { control, steps: silentSteps });
+    expect(control.journal).toEqual(['kill local-1']);
   });
 
   it('never stops or starts the node of another machine', async () => {

@@ -28,7 +28,7 @@ describe('an element', () => {
       (changes) => {
         const arena = new Arena({ segmentBytes: 1 << 16 });
         const elements = new Elements(arena);
-        const maps = new ByteMap(arena, { keyOffset: ELEMENT_KEY_OFFSET, seed: 1 });
+        const maps = new ByteMap(arena, { keyOffset: ELEMENT_KEY_OFFSET, seed: [1, 2] });
         const map = arena.allocate(MAP_BYTES);
         maps.create(map);
         const name = Buffer.from('name');

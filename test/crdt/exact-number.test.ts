@@ -99,14 +99,31 @@ describe('exact numbers', () => {
     ['5.e2', '500'],
     ['1e-3', '0.001'],
     ['9223372036854775808', '9223372036854775808'],
+    ['-0x1F.8', '-31.5'],
+    ['0x1p-3', '0.125'],
+    ['0x1p70', '1180591620717411303424'],
+    ['0e-99999', '0'],
   ])('take %j for the decimal %s', (text, value) => {
     expect(formatExact(read(readDecimal, text)!)).toBe(value);
   });
 
-  it.each(['', '.', '-', 'e5', '1e', '1e99999', 'inf', 'nan', '0x1', ' 1', '1 ', '1'.repeat(401)])(
-    'do not take %j for a decimal',
-    (text) => {
-      expect(read(readDecimal, text)).toBeNull();
-    },
-  );
+  it.each([
+    '',
+    '.',
+    '-',
+    'e5',
+    '1e',
+    '1e99999',
+    '2e4932',
+    '1e-5000',
+    '0x',
+    '0x1p16384',
+    'inf',
+    'nan',
+    ' 1',
+    '1 ',
+    '1'.repeat(5120),
+  ])('do not take %j for a decimal', (text) => {
+    expect(read(readDecimal, text)).toBeNull();
+  });
 });

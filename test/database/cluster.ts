@@ -5,12 +5,15 @@ import type { KeyRef } from '../../src/database/key-ref.ts';
 import { CLEAR_TTL } from '../../src/database/writer.ts';
 import { makeArgs } from '../../src/resp/args.ts';
 
+/** Looked up once: the way to a global is long where Jest runs a module. */
+const { imul } = Math;
+
 export function seededRandom(seed: number): () => number {
   let state = seed >>> 0;
   return () => {
     state = (state + 0x6d2b79f5) >>> 0;
-    let t = Math.imul(state ^ (state >>> 15), state | 1);
-    t ^= t + Math.imul(t ^ (t >>> 7), t | 61);
+    let t = imul(state ^ (state >>> 15), state | 1);
+    t ^= t + imul(t ^ (t >>> 7), t | 61);
     return (t ^ (t >>> 14)) >>> 0;
   };
 }
@@ -121,9 +124,10 @@ export class Node {
   /** Pulls a full sync from another node, in pieces of the given size. */
   fullSyncFrom(source: Node, pieceBytes = 333): void {
     const snapshot = source.database.beginSnapshot();
-    const merger = this.database.beginMerge();
-    for (let piece = snapshot.next(pieceBytes); piece !== null; piece = snapshot.next(pieceBytes)) merger.feed(piece);
-    while (!merger.step(5));
+    const incoming = this.database.beginIncoming();
+    for (let piece = snapshot.next(pieceBytes); piece !== null; piece = snapshot.next(pieceBytes)) incoming.feed(piece);
+    incoming.join();
+    while (this.database.settleStep(5));
   }
 }
 

@@ -5,19 +5,23 @@ import { describeProgram, stepArbitrary, World, type Step } from './laws/world.t
 
 interface Program {
   readonly replicas: number;
+  /** Large removals and joins are carried out late. */
+  readonly isLazy: boolean;
   readonly steps: readonly Step[];
 }
 
 const program = (options: { bulk: boolean; losses: boolean }, maxLength: number): fc.Arbitrary<Program> =>
   fc.record({
     replicas: fc.integer({ min: 2, max: 4 }),
+    isLazy: fc.boolean(),
     steps: fc.array(stepArbitrary(options), { minLength: 1, maxLength, size: 'max' }),
   });
 
-const print = ({ replicas, steps }: Program): string => `${replicas} replicas\n${describeProgram(steps)}`;
+const print = ({ replicas, isLazy, steps }: Program): string =>
+  `${replicas} replicas${isLazy ? ', lazy' : ''}\n${describeProgram(steps)}`;
 
-function check({ replicas, steps }: Program): void {
-  const world = new World(replicas);
+function check({ replicas, isLazy, steps }: Program): void {
+  const world = new World(replicas, isLazy);
   world.run(steps);
   world.converge();
   world.expectConverged();

@@ -1,15 +1,21 @@
 import { describe, expect, it } from '@jest/globals';
 import { VersionVector } from '../../src/crdt/version-vector.ts';
-import { Maintenance } from '../../src/database/maintenance.ts';
+import { Expirer } from '../../src/database/expirer.ts';
+import type { Stability } from '../../src/database/stability.ts';
 import { makeArgs } from '../../src/resp/args.ts';
 import { exchangeAll, Node, START_MS } from './cluster.ts';
 
 /** What all have applied, once they are level; by the first node's origin indexes, which is what its maintenance reads. */
 const stableOf = (nodes: readonly Node[]): VersionVector => nodes[0]!.database.vector.clone();
 
+const stableAt = (vector: VersionVector): Stability => ({
+  covers: (origin, seq) => vector.coversDot(origin, seq),
+  isFinal: (_origin, reset) => vector.coversDot(reset.origin, reset.seq),
+});
+
 const expire = (node: Node, inMs: number): void => node.database.writer.expire(node.key('k'), START_MS + inMs);
 
-describe('Maintenance', () => {
+describe('Expiry and collection', () => {
   it('removes an expired key only where the winning time to live was written', () => {
     const [a, b] = [new Node(1, 1), new Node(2, 2)];
     a.set('k', 'v', START_MS + 100);
@@ -18,7 +24,7 @@ describe('Maintenance', () => {
     for (const node of [a, b]) node.database.setTime(START_MS + 200);
     expect(b.database.lookup(makeArgs(['k']), 0).type).toBe(0);
     const own = (node: Node) => (instance: number) => instance === node.instance;
-    expect(new Maintenance(a.database).expireStep(own(a))).toBeGreaterThan(0);
+    expect(new Expirer(a.database).step(own(a))).toBeGreaterThan(0);
     exchangeAll([a, b]);
     expect([a.database.keyCount, b.database.keyCount]).toEqual([0, 0]);
   });
@@ -34,10 +40,10 @@ describe('Maintenance', () => {
     exchangeAll([a, b]);
     expect(a.database.keyCount).toBe(0);
     const used = a.database.keyspace.arena.usedBytes;
-    const maintenance = new Maintenance(a.database);
-    maintenance.collectStep(new VersionVector(), 1000);
+    const expirer = new Expirer(a.database);
+    a.database.collectStep(stableAt(new VersionVector()), 1000);
     expect(a.database.keyspace.arena.usedBytes).toBe(used);
-    maintenance.collectStep(stableOf([a, b]), 1000);
+    a.database.collectStep(stableAt(stableOf([a, b])), 1000);
     expect(a.database.keyspace.arena.usedBytes).toBeLessThan(empty + 2048);
     expect(a.database.keyspace.hasResidue).toBe(false);
   });
@@ -54,11 +60,11 @@ describe('Maintenance', () => {
     exchangeAll([a, b]);
     expect(a.database.keyCount).toBe(0);
     expect(a.database.keyspace.keyMaps.count(a.database.keyspace.keys)).toBe(1);
-    const maintenance = new Maintenance(a.database);
-    maintenance.collectStep(stableOf([a, b]), 1000);
+    const expirer = new Expirer(a.database);
+    a.database.collectStep(stableAt(stableOf([a, b])), 1000);
     expect(a.database.keyspace.keyMaps.count(a.database.keyspace.keys)).toBe(1);
     a.database.setTime(START_MS + 1_000_001);
-    maintenance.expireStep((instance) => instance === 1);
+    expirer.step((instance) => instance === 1);
     expect(a.database.keyspace.keyMaps.count(a.database.keyspace.keys)).toBe(0);
   });
 
@@ -74,7 +80,7 @@ describe('Maintenance', () => {
     exchangeAll([a, b]);
     expect(a.database.keyCount).toBe(0);
     a.database.setTime(START_MS + 101);
-    new Maintenance(a.database).expireStep((instance) => instance === 1);
+    new Expirer(a.database).step((instance) => instance === 1);
     exchangeAll([a, b]);
     for (const { database } of [a, b]) expect(database.keyspace.keyMaps.count(database.keyspace.keys)).toBe(0);
   });
@@ -99,7 +105,7 @@ describe('Maintenance', () => {
     exchangeAll(nodes);
     const attributes = (): number => a.database.keyspace.attributes(a.key('k').record);
     expect(attributes()).not.toBe(0);
-    new Maintenance(a.database).collectStep(stableOf(nodes), 1000);
+    a.database.collectStep(stableAt(stableOf(nodes)), 1000);
     expect(attributes()).toBe(0);
     expect(a.database.digest()).toBe(b.database.digest());
   });
@@ -109,12 +115,12 @@ describe('Maintenance', () => {
     const [a] = nodes;
     for (let i = 0; i < 200; i++) a.add(`c${i}`, 1);
     for (let i = 0; i < 100; i++) a.remove(`c${i}`);
-    const maintenance = new Maintenance(a.database);
-    maintenance.collectStep(new VersionVector(), 150);
+    const expirer = new Expirer(a.database);
+    a.database.collectStep(stableAt(new VersionVector()), 150);
     for (let i = 100; i < 200; i++) a.remove(`c${i}`);
     a.database.commit();
     exchangeAll(nodes);
-    for (let pass = 0; pass < 4; pass++) maintenance.collectStep(stableOf(nodes), 150);
+    for (let pass = 0; pass < 4; pass++) a.database.collectStep(stableAt(stableOf(nodes)), 150);
     expect(a.database.keyspace.keyMaps.count(a.database.keyspace.keys)).toBe(0);
     expect(a.database.keyspace.hasResidue).toBe(false);
   });
@@ -128,7 +134,7 @@ describe('Maintenance', () => {
     b.database.commit();
     exchangeAll([a, b]);
     // The third one had the reset too, said so, and then lost it.
-    new Maintenance(a.database).collectStep(stableOf([a]), 1000);
+    a.database.collectStep(stableAt(stableOf([a])), 1000);
     forgetful.set('other', 'v');
     forgetful.database.commit();
     a.fullSyncFrom(forgetful);

@@ -1,14 +1,15 @@
 /** Full syncs as a join: whatever two replicas know, merging comes to the same as receiving the batches. */
 import { describe, expect, it } from '@jest/globals';
 import fc from 'fast-check';
-import { OriginTable } from '../../src/crdt/version-vector.ts';
+import { OriginTable, type VersionVector } from '../../src/crdt/version-vector.ts';
 import { Database } from '../../src/database/database.ts';
-import { Maintenance } from '../../src/database/maintenance.ts';
-import { SnapshotFormatError, SnapshotParser } from '../../src/database/snapshot-parser.ts';
+import { Expirer } from '../../src/database/expirer.ts';
+import type { Stability } from '../../src/database/stability.ts';
+import { SnapshotFormatError } from '../../src/database/snapshot-parser.ts';
 import { assertLaw } from '../law.ts';
 import { framesOf, receive, seededRandom, START_MS } from './cluster.ts';
 import { auditKeyspace } from './laws/audit.ts';
-import { describeSnapshot, describeState, takeSnapshot } from './laws/state.ts';
+import { describeSnapshot, describeState, SnapshotLines, takeSnapshot } from './laws/state.ts';
 import { describeProgram, stepArbitrary, World, type Step } from './laws/world.ts';
 import { bulkArbitrary, describeWrite, perform, writeArbitrary, type Write } from './laws/writes.ts';
 
@@ -26,6 +27,11 @@ function runHistory(steps: readonly Step[]): Database[] {
   return world.replicas.map(({ database }) => database);
 }
 
+const stableAt = (vector: VersionVector): Stability => ({
+  covers: (origin, seq) => vector.coversDot(origin, seq),
+  isFinal: (_origin, reset) => vector.coversDot(reset.origin, reset.seq),
+});
+
 let observers = 200;
 
 /** A database that never wrote. */
@@ -37,15 +43,17 @@ function observer(): Database {
     random: seededRandom(observers),
     segmentBytes: 1 << 18,
     logChunkBytes: 1 << 12,
+    limits: { smallContainerEntries: 2, smallKeyspaceKeys: 1, snapshotValueBytes: 3, applyReserveBytes: 1 << 12 },
   });
   database.setTime(START_MS + 10_000);
   return database;
 }
 
 function merge(target: Database, snapshot: Buffer): Database {
-  const merger = target.beginMerge();
-  merger.feed(snapshot);
-  while (!merger.step(2));
+  const incoming = target.beginIncoming();
+  incoming.feed(snapshot);
+  incoming.join();
+  while (target.settleStep(2));
   return target;
 }
 
@@ -122,12 +130,12 @@ describe('a snapshot', () => {
       perform(other, meanwhile);
       for (const write of before) perform(source, [write]);
       const state = describeState(source);
-      const maintenance = new Maintenance(source);
+      const expirer = new Expirer(source);
       const disturbances = [
-        () => maintenance.collectStep(source.vector, 10),
+        () => source.collectStep(stableAt(source.vector), 10),
         () => merge(source, takeSnapshot(other)),
         () => source.setTime(source.nowMs + 30),
-        () => maintenance.expireStep(() => true),
+        () => expirer.step(() => true),
       ];
       const snapshot = source.beginSnapshot();
       const pieces: Buffer[] = [];
@@ -141,6 +149,7 @@ describe('a snapshot', () => {
       const lines = describeSnapshot(bytes, source.origins, { residue: true });
       expect(lines.join('\n')).toBe(state.split('\n').slice(1).join('\n'));
       expect(describeState(joined(bytes))).toBe(state);
+      source.settle();
       expect(auditKeyspace(source.keyspace)).toEqual([]);
       // The next one is whole again, also after one that was given up.
       source.beginSnapshot().abort();
@@ -160,20 +169,21 @@ describe('a snapshot', () => {
     const bytes = takeSnapshot(source);
     const check = (cuts: readonly number[]): void => {
       const target = observer();
-      const merger = target.beginMerge();
+      const merger = target.beginIncoming();
       let from = 0;
       for (const cut of [...cuts.map((at) => at % bytes.length).sort((a, b) => a - b), bytes.length]) {
         merger.feed(bytes.subarray(from, cut));
         from = cut;
       }
-      while (!merger.step(1));
+      merger.join();
+      while (target.settleStep(1));
       expect(describeState(target)).toBe(describeState(source));
     };
     assertLaw(fc.array(fc.nat(), { maxLength: 20 }), check, { runs: 40, print: (cuts) => cuts.join(' ') });
     const older = Buffer.from(bytes);
     older.write('CRDBSNP1');
     for (const other of [older, Buffer.from('REDIS0009 and so on')]) {
-      const parser = new SnapshotParser(new OriginTable(), { header() {}, key() {}, field() {}, member() {} });
+      const parser = new SnapshotLines(new OriginTable());
       expect(() => parser.feed(other)).toThrow(SnapshotFormatError);
     }
   });

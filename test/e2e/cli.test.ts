@@ -210,7 +210,7 @@ describe('a database of two local clusters', () => {
     const deleted = await home.json<{ status: string; guid: string }>(['delete', 'orders', '--yes']);
     expect(deleted.document).toMatchObject({ status: 'deleted', guid: created.guid });
     expect(deleted.exitCode).toBe(0);
-    expect((await home.json(['list'])).document).toEqual({ databases: [], unreachable: [] });
+    expect((await home.json(['list'])).document).toEqual({ databases: [], unreachable: [], damaged: [] });
     expect((await home.run(['delete', 'orders', '--yes'])).exitCode).toBe(1);
   });
 
@@ -253,7 +253,7 @@ describe('a database of clusters that exist', () => {
     expect([exitCode, document.error.code]).toEqual([1, 'unauthorized']);
     expect(document.error.message).toContain('us.example.com');
     expect(existsSync(home.path)).toBe(false);
-    expect((await clusters.json(['list'])).document).toEqual({ databases: [], unreachable: [] });
+    expect((await clusters.json(['list'])).document).toEqual({ databases: [], unreachable: [], damaged: [] });
   });
 
   it('is refused without the certificate of a cluster, and says how to get it', async () => {
@@ -285,7 +285,7 @@ describe('a database of clusters that exist', () => {
     expect(status.document.instances.map(({ process }) => process)).toEqual(['running', 'running']);
     expect((await home.run(['node', 'stop', 'eu.example.com'])).stderr).toContain('another machine');
     expect((await home.run(['crdb', 'delete', '--crdb-guid', document.guid, '--yes'])).exitCode).toBe(0);
-    expect((await clusters.json(['list'])).document).toEqual({ databases: [], unreachable: [] });
+    expect((await clusters.json(['list'])).document).toEqual({ databases: [], unreachable: [], damaged: [] });
   });
 });
 

@@ -21,24 +21,27 @@ interface Created {
   readonly instances: readonly { readonly endpoint: string }[];
 }
 
+export interface SyncsServed {
+  readonly full: number;
+  readonly partialOk: number;
+  /** Partial syncs that were asked for and became full ones. */
+  readonly partialErr: number;
+}
+
 export class LiveDatabase {
   readonly home: CliHome;
   readonly endpoints: readonly string[];
   readonly #guid: string;
 
-  static async create(...args: readonly string[]): Promise<LiveDatabase> {
+  static create(...args: readonly string[]): Promise<LiveDatabase> {
+    return LiveDatabase.createOn(2, ...args);
+  }
+
+  static async createOn(clusters: number, ...args: readonly string[]): Promise<LiveDatabase> {
     const home = await createCliHome();
-    const port = `${await findPorts(2)}`;
-    const { exitCode, stdout, stderr } = await home.run([
-      'create',
-      'orders',
-      '--local',
-      '2',
-      '--port',
-      port,
-      '--json',
-      ...args,
-    ]);
+    const port = `${await findPorts(clusters)}`;
+    const command = ['create', 'orders', '--local', `${clusters}`, '--port', port, '--json', ...args];
+    const { exitCode, stdout, stderr } = await home.run(command);
     if (exitCode !== 0) throw new Error(`create failed with ${exitCode}\n${stdout}\n${stderr}`);
     return new LiveDatabase(home, JSON.parse(stdout) as Created);
   }
@@ -164,16 +167,33 @@ export class LiveDatabase {
     }
   }
 
-  /** Both hold the same operations and the same data, and both links stream. */
+  /** From now on the instance pulls from the other one through this port. Its node is stopped and started for that. */
+  async lead(pulling: number, from: number, port: number): Promise<void> {
+    await this.stopNode(pulling);
+    const peers = this.config(pulling).peers.map((peer) => (peer.id === from + 1 ? { ...peer, port } : peer));
+    this.changeConfig(pulling, { peers });
+    await this.startNode(pulling);
+  }
+
+  /** How often the instance has served each kind of sync since its process was started. */
+  async syncsServed(cluster: number): Promise<SyncsServed> {
+    const info = String(await this.ask(cluster, 'INFO', 'crdt'));
+    const read = (name: string): number => Number(new RegExp(`^crdt_sync_${name}:(\\d+)`, 'm').exec(info)![1]);
+    return { full: read('full'), partialOk: read('partial_ok'), partialErr: read('partial_err') };
+  }
+
+  /** All hold the same operations and the same data, and all links stream. */
   async converged(): Promise<void> {
     let seen = '';
     try {
       await eventually(
-        'both instances have the same data',
+        'the instances have the same data',
         async () => {
           const states = await Promise.all(this.endpoints.map((_, cluster) => this.#describeState(cluster)));
           seen = JSON.stringify(states);
-          return states.every(({ link, state }) => link === 'streaming' && state === states[0]!.state);
+          return states.every(
+            ({ links, state }) => links.every((link) => link === 'streaming') && state === states[0]!.state,
+          );
         },
         CONVERGED_MS_MAX,
       );
@@ -188,7 +208,7 @@ export class LiveDatabase {
     return this.home.cleanUp();
   }
 
-  async #describeState(cluster: number): Promise<{ readonly link: string; readonly state: string }> {
+  async #describeState(cluster: number): Promise<{ readonly links: readonly string[]; readonly state: string }> {
     const wire = await this.connect(cluster);
     try {
       const info = String(await wire.ask('INFO', 'crdt'));
@@ -198,7 +218,8 @@ export class LiveDatabase {
         .filter(([, seq]) => seq > 0)
         .sort()
         .join(' ');
-      return { link: /^peer_\d+:state=([a-z-]+)/m.exec(info)![1]!, state: `${operations}: ${String(digest)}` };
+      const links = [...info.matchAll(/^peer_\d+:state=([a-z-]+)/gm)].map(([, link]) => link!);
+      return { links, state: `${operations}: ${String(digest)}` };
     } finally {
       wire.close();
     }

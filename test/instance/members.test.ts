@@ -10,7 +10,7 @@ describe('SADD of a member that is there', () => {
     const machine = world.addMachine('instance1');
     const instance = await startInstance(world, machine, { persistence: { kind: 'disabled' }, ids: [1] });
     expect(instance.execute(AGAIN).seq).toBe(1);
-    expect(instance.execute(AGAIN)).toEqual({ replies: [0], seq: 0 });
+    expect(instance.execute(AGAIN)).toMatchObject({ replies: [0], seq: 0 });
     const { config } = instance.engine;
     const peer = { id: 2, cluster: 'instance2', host: 'instance2', port: 12000, paused: false };
     instance.engine.configure({ ...config, peers: [peer] });

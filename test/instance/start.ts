@@ -20,6 +20,8 @@ export async function startInstance(
     persistence: options.persistence,
     backlogBytesMax: 100_000,
     logSegmentBytes: 100_000,
+    arenaSegmentBytes: 1 << 20,
+    arenaBytesMax: 1 << 28,
     onLog: options.onLog ?? (() => undefined),
     onFatal: (reason) => world.fail(new Error(reason)),
   });

@@ -6,8 +6,8 @@ import { assertLaw } from '../law.ts';
 const PAGES = 400;
 /** Pages 1..PAGES are free at first; page 0 and the one behind belong to nobody. */
 function make(): PageRuns {
-  const runs = new PageRuns();
-  runs.grow(PAGES + 2);
+  const runs = new PageRuns(PAGES + 2);
+  runs.grow(1);
   runs.give(1, PAGES);
   return runs;
 }
@@ -68,7 +68,7 @@ describe('PageRuns', () => {
   it('keeps its runs when it grows', () => {
     const runs = make();
     expect(runs.take(10)).toBe(1);
-    runs.grow(2 * PAGES);
+    runs.grow(2);
     runs.give(PAGES + 10, 50);
     expect(runs.take(PAGES - 10)).toBe(11);
     expect(runs.take(50)).toBe(PAGES + 10);

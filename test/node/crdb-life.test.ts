@@ -70,6 +70,25 @@ describe('creating a database', () => {
     for (const word of ['pass-of-orders', password, all[1]!.credentials.password]) expect(answer).not.toContain(word);
   });
 
+  it('hands the bound for clocks to the instances, and keeps it over a change of the file', async () => {
+    const all = [await nodes.start('eu'), await nodes.start('us')];
+    const request = requestFor('orders', all);
+    const config = { ...request.default_db_config, crdt_clock_ahead_max_ms: 5_000 };
+    const { client } = all[0]!;
+    const task = await client.createDatabase({ ...request, default_db_config: config });
+    const { crdb_guid: guid } = await taskEnd(client, task);
+    await client.changeSync(guid!, { action: 'pause' });
+    const file = JSON.parse(readFileSync(join(nodes.folder('eu', guid!), 'instance.json'), 'utf8')) as unknown;
+    expect(file).toMatchObject({ clockAheadMaxMs: 5_000, peers: [{ paused: true }] });
+  });
+
+  it('tells why an instance ended that Node.js itself gave up', async () => {
+    const node = await nodes.start('eu');
+    const { client } = node;
+    const ended = await taskEnd(client, await client.createDatabase(requestFor('throwing-orders', [node])));
+    expect(ended.errors[0]!.description).toContain('exit code 1: TypeError: a bug at its start');
+  });
+
   it('waits for an instance that is loading', async () => {
     const all = [await nodes.start('eu')];
     const guid = await createOn(all, 'slow-orders');
@@ -188,13 +207,14 @@ describe('deleting a database', () => {
     expect(existsSync(nodes.folder('us', guid))).toBe(true);
   });
 
-  it('ends a process that does not want to', async () => {
+  it('kills a process, whose last words are not wanted', async () => {
     const node = await nodes.start('eu');
-    const guid = await createOn([node], 'stubborn-orders');
-    const pid = (await node.client.nodeStatus()).instances[0]!.pid!;
-    const task = await node.client.deleteDatabase(guid);
-    await eventually('the task ends', async () => (await node.client.task(task.id)).ended !== null, 25_000);
-    expect(processRuns(pid)).toBe(false);
+    for (const name of ['stubborn-orders', 'large-orders']) {
+      const guid = await createOn([node], name);
+      const pid = (await node.client.nodeStatus()).instances[0]!.pid!;
+      expect(await taskEnd(node.client, await node.client.deleteDatabase(guid))).toMatchObject({ status: 'finished' });
+      expect(processRuns(pid)).toBe(false);
+    }
   });
 });
 
@@ -217,5 +237,54 @@ describe('pausing and resuming', () => {
     await expect(client.changeSync(guid, { action: 'pause', from: 9 })).rejects.toMatchObject({
       code: 'instance_not_found',
     });
+  });
+});
+
+describe('ordering a resync', () => {
+  it('tells the instance which links, and how they are to sync', async () => {
+    const all = [await nodes.start('eu'), await nodes.start('us'), await nodes.start('asia')];
+    const guid = await createOn(all, 'orders');
+    const { client } = all[0]!;
+    expect(await client.resync(guid, { full: false })).toEqual({ links: [2, 3] });
+    expect(await client.resync(guid, { from: 3, full: true })).toEqual({ links: [3] });
+    expect((await client.syncStatus(guid)).links.map(({ last_sync: sync }) => sync?.kind)).toEqual(['partial', 'full']);
+    const calls = readFileSync(join(nodes.folder('eu', guid), 'data', 'calls.log'), 'utf8');
+    expect(calls.match(/^CRDT\.RESYNC.*$/gm)).toEqual([
+      'CRDT.RESYNC FROM 2',
+      'CRDT.RESYNC FROM 3',
+      'CRDT.RESYNC FROM 3 FULL',
+    ]);
+  });
+
+  it('is refused for a paused link, an unknown peer and an instance that does not run', async () => {
+    const all = [await nodes.start('eu'), await nodes.start('us')];
+    const guid = await createOn(all, 'orders');
+    const { client } = all[0]!;
+    await expect(client.resync(guid, { from: 9, full: false })).rejects.toMatchObject({ code: 'instance_not_found' });
+    await client.changeSync(guid, { action: 'pause' });
+    await expect(client.resync(guid, { full: true })).rejects.toMatchObject({
+      code: 'link_paused',
+      message: 'Instance 1 does not pull from 2: that link is paused',
+      hint: 'crdb-cli sync resume orders --instance 1 --from 2',
+    });
+    await client.changeSync(guid, { action: 'resume' });
+    process.kill((await client.nodeStatus()).instances[0]!.pid!, 'SIGSTOP');
+    await eventually(
+      'it is called unresponsive',
+      async () => (await client.nodeStatus()).instances[0]!.process === 'unresponsive',
+    );
+    await expect(client.resync(guid, { full: true })).rejects.toThrow('has not answered since');
+  });
+
+  it('accepts a clock that is ahead', async () => {
+    const all = [await nodes.start('eu'), await nodes.start('us')];
+    const guid = await createOn(all, 'orders');
+    const { client } = all[0]!;
+    expect(await client.changeSync(guid, { action: 'resume', from: 2, accept_clock: true })).toEqual({
+      ...{ changed: true, links: [2] },
+    });
+    const calls = readFileSync(join(nodes.folder('eu', guid), 'data', 'calls.log'), 'utf8');
+    expect(calls).toContain('CRDT.RESUME FROM 2 ACCEPT-CLOCK');
+    await expect(client.changeSync(guid, { action: 'pause', accept_clock: true })).rejects.toThrow('accept_clock');
   });
 });

@@ -1,8 +1,14 @@
 import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { afterEach, beforeEach, describe, expect, it } from '@jest/globals';
+import { afterEach, beforeAll, beforeEach, describe, expect, it } from '@jest/globals';
+import { createCertificate } from '../../src/node/certificate.ts';
 import { listNodes } from '../../src/node/home.ts';
+
+let certificate: string;
+beforeAll(async () => {
+  ({ certificate } = await createCertificate('eu'));
+});
 
 let home: string;
 beforeEach(() => {
@@ -10,7 +16,7 @@ beforeEach(() => {
   for (const cluster of ['eu', 'us']) {
     write(cluster, 'node.json', JSON.stringify(recordOf(cluster)));
     write(cluster, 'admin.json', JSON.stringify({ username: 'admin', password: 'open sesame' }));
-    write(cluster, 'cert.pem', 'a certificate');
+    write(cluster, 'cert.pem', certificate);
   }
 });
 afterEach(() => rmSync(home, { recursive: true, force: true }));

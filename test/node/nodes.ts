@@ -22,6 +22,9 @@ export interface TestNode extends RunningNode {
   readonly client: AdminClient;
 }
 
+/** Patience of an operator, scaled down: what is stuck or silent is noticed soon. */
+const SUPERVISOR_LIMITS = { stopStallMsMax: 1_000, answerPollMs: 100, unresponsiveAfterMs: 1_000 };
+
 export class TestNodes {
   readonly home = mkdtempSync(join(tmpdir(), 'crdb-node-test-'));
   readonly #clients: AdminClient[] = [];
@@ -45,6 +48,7 @@ export class TestNodes {
       version: '0.0.0-test',
       log: silentLog,
       instanceEntry: { flags: [], script: FAKE_INSTANCE },
+      supervisorLimits: SUPERVISOR_LIMITS,
     });
     this.#nodes.push(node);
     const { certificate, credentials, record } = node;
@@ -66,7 +70,8 @@ export class TestNodes {
   async close(): Promise<void> {
     await Promise.all(this.#clients.map((client) => client.close()));
     await Promise.allSettled(this.#nodes.map((node) => node.stop()));
-    for (const node of await listNodes(this.home)) await stopNode(this.home, node.cluster);
+    // Files that a test has damaged keep nothing from being ended.
+    for (const { cluster } of await listNodes(this.home)) await stopNode(this.home, cluster).catch(() => {});
     rmSync(this.home, { recursive: true, force: true });
   }
 }

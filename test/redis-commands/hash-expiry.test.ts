@@ -1,5 +1,6 @@
 import { describe, expect, it } from '@jest/globals';
-import { Maintenance } from '../../src/database/maintenance.ts';
+import { Expirer } from '../../src/database/expirer.ts';
+import { makeArgs } from '../../src/resp/args.ts';
 import { START_MS } from '../database/cluster.ts';
 import { HASH_AND_SET_COMMANDS } from './hash-and-set-commands.ts';
 import { Client } from './harness.ts';
@@ -137,16 +138,18 @@ describe('A field whose time is over', () => {
     const { database } = client;
     client.type('HPEXPIRE h 100 FIELDS 2 a b');
     client.type('HPEXPIRE h 9000 FIELDS 1 c');
+    const hash = (): number => database.keyspace.containers.hash(database.lookup(makeArgs(['h']), 0).record);
     database.setTime(START_MS + 150);
-    const maintenance = new Maintenance(database);
-    expect(maintenance.expireStep(() => false)).toBe(0);
-    database.setTime(START_MS + 5000);
-    expect(maintenance.expireStep((instance) => instance === 1)).toBe(2);
-    expect(database.keyspace.fieldExpiries.count).toBe(1);
+    const expirer = new Expirer(database);
+    while (expirer.step(() => false) > 0);
+    expect(client.type('HLEN h')).toBe(':1\r\n');
+    expect(database.keyspace.containers.fieldCount(hash())).toBe(3);
+    while (expirer.step((instance) => instance === 1) > 0);
+    expect(database.keyspace.containers.fieldCount(hash())).toBe(1);
     expect(client.type('HGETALL h')).toBe(bulks('c', '3'));
     database.setTime(START_MS + 9000);
-    expect(maintenance.expireStep(() => true)).toBe(1);
-    expect([database.keyCount, database.keyspace.fieldExpiries.count]).toEqual([0, 0]);
+    while (expirer.step(() => true) > 0);
+    expect(database.keyCount).toBe(0);
   });
 });
 

@@ -21,6 +21,7 @@ function vectorOf(entries: readonly (readonly [number, number])[]): VersionVecto
 function decide(
   has: readonly (readonly [number, number])[],
   location: LogLocation,
+  ordered = false,
 ): { readonly kind: string; readonly reason: string } {
   return decideSync({
     guid: GUID,
@@ -30,6 +31,7 @@ function decide(
     floor: vectorOf([[own, 400]]),
     peer: 2,
     peerVector: vectorOf(has),
+    ordered,
     location,
   });
 }
@@ -93,6 +95,17 @@ describe('the decision between partial and full sync', () => {
       },
     },
   ])('$name', ({ has, location, expected }) => {
-    expect(decide(has, location)).toEqual(expected);
+    expect(decide(has, location)).toMatchObject(expected);
+  });
+
+  it('says whether a partial sync was denied: not to who has nothing, nor to who ordered a full one', () => {
+    const missing = { missing: { origin: own, have: 812, floor: 4096 } };
+    expect(decide([[own, 812]], missing)).toMatchObject({ kind: 'full', wasPartialAsked: true });
+    expect(decide([], missing)).toMatchObject({ kind: 'full', wasPartialAsked: false });
+    expect(decide([[own, 812]], { position: 5 }, true)).toEqual({
+      kind: 'full',
+      reason: 'full: ordered by the operator',
+      wasPartialAsked: false,
+    });
   });
 });

@@ -1,6 +1,6 @@
 /**
  * The trivial database: a grow-only log of texts. It checks seq and context exactly as the real one does, has a log that can be trimmed and
- * published with a delay, snapshots, and merges that take several steps.
+ * published with a delay, snapshot files, and full syncs that are loaded beside it.
  */
 import { varintBytes, readVarint, writeVarint } from '../../src/base/varint.ts';
 import {
@@ -8,6 +8,7 @@ import {
   BATCH_HAS_CONTEXT,
   FRAME,
   readU32,
+  readF64,
   readU48,
   writeF64,
   writeU32,
@@ -19,14 +20,16 @@ import {
   describeVersionVector,
   parseVersionVector,
 } from '../../src/crdt/version-vector.ts';
+import { hlcToMs, isClockValue } from '../../src/crdt/hybrid-clock.ts';
+import { ClockAheadError } from '../../src/database/applier.ts';
 import { AppendBuffer } from '../../src/memory/append-buffer.ts';
 import type {
   DatabasePort,
   LogLocation,
+  Incoming,
   LogPort,
-  MergePort,
-  SnapshotCheck,
-  SnapshotPort,
+  SnapshotHandle,
+  SnapshotSource,
   SpoolFile,
   SpoolPort,
 } from '../../src/replication/ports.ts';
@@ -46,6 +49,7 @@ export function makeBatch(options: {
   readonly seq: number;
   readonly context?: readonly (readonly [instance: number, generation: number, seq: number])[];
   readonly text: string;
+  readonly hlc?: number;
 }): Buffer {
   const context = options.context ?? [];
   const text = Buffer.from(options.text);
@@ -55,7 +59,7 @@ export function makeBatch(options: {
   frame[BATCH.instance] = options.instance;
   writeU32(frame, BATCH.generation, options.generation);
   writeU48(frame, BATCH.seq, options.seq);
-  writeF64(frame, BATCH.hlc, 1);
+  writeF64(frame, BATCH.hlc, options.hlc ?? 1);
   let at: number = BATCH.body;
   if (context.length > 0) at = writeVarint(frame, at, context.length);
   for (const [instance, generation, seq] of context) {
@@ -75,19 +79,18 @@ export class FakeDatabase implements DatabasePort {
   readonly log = new AppendBuffer({ chunkBytes: 64 * 1024 });
   readonly ops = new Map<string, Op>();
   self: { instance: number; generation: number; index: number };
-  writesHeld = false;
-  snapshotsOpen = 0;
-
-  get isSnapshotting(): boolean {
-    return this.snapshotsOpen > 0;
-  }
-
+  /** Latest value of its clock. */
+  hlc = 1;
+  capabilities: readonly string[] = ['text'];
+  features: readonly string[] = ['text'];
   /** Virtual milliseconds that applying one batch takes. */
   applyMs = 0;
-  /** Virtual milliseconds that a step of a merge takes. */
-  mergeStepMs = 0;
-  /** Calls of applyBatch while a merge ran: must stay 0. */
-  appliedWhileHeld = 0;
+  /** Virtual milliseconds that loading a piece of a full sync takes. */
+  feedMs = 0;
+  /** Full syncs that are being loaded. */
+  incomingOpen = 0;
+  /** Thrown instead of applying. */
+  refuses: Error | null = null;
   readonly #clock: FakeClock | null;
   readonly #contexts = new Map<number, VersionVector>();
 
@@ -96,7 +99,11 @@ export class FakeDatabase implements DatabasePort {
     this.#clock = clock;
   }
 
-  setTime(): void {}
+  #nowMs = 0;
+
+  setTime(nowMs: number): void {
+    this.#nowMs = nowMs;
+  }
 
   startGeneration(generation: number): void {
     const { instance } = this.self;
@@ -113,14 +120,14 @@ export class FakeDatabase implements DatabasePort {
       if (origin === index || value === (last?.get(origin) ?? 0)) continue;
       context.push([this.origins.at(origin).instance, this.origins.at(origin).generation, value]);
     }
-    const frame = makeBatch({ instance, generation, seq, context, text });
+    const frame = makeBatch({ instance, generation, seq, context, text, hlc: this.hlc });
     this.#take(frame, 0, frame.length, index, seq, this.vector.clone());
     return seq;
   }
 
-  applyBatch(bytes: Uint8Array, start: number, end: number): 'applied' | 'covered' | 'early' {
+  applyBatch(bytes: Uint8Array, start: number, end: number, clockAheadMsMax: number): 'applied' | 'covered' | 'early' {
     this.#clock?.spend(this.applyMs);
-    if (this.writesHeld) this.appliedWhileHeld++;
+    if (this.refuses) throw this.refuses;
     const index = this.origins.indexOf(bytes[start + BATCH.instance]!, readU32(bytes, start + BATCH.generation));
     const seq = readU48(bytes, start + BATCH.seq);
     if (this.vector.coversDot(index, seq)) return 'covered';
@@ -129,7 +136,11 @@ export class FakeDatabase implements DatabasePort {
     const { delta } = readContext(bytes, start, this.origins);
     context.raiseAll(delta);
     if (!this.vector.covers(context)) return 'early';
+    const hlc = readF64(bytes, start + BATCH.hlc);
+    if (!isClockValue(hlc)) throw new Error(`malformed batch: its clock says ${hlc}`);
+    this.#checkClock(bytes[start + BATCH.instance]!, hlc, clockAheadMsMax);
     this.#take(bytes, start, end, index, seq, context);
+    this.hlc = Math.max(this.hlc, readF64(bytes, start + BATCH.hlc));
     return 'applied';
   }
 
@@ -141,88 +152,48 @@ export class FakeDatabase implements DatabasePort {
       .join();
   }
 
-  beginSnapshot(): SnapshotPort {
-    const vector = this.vector.clone();
+  /** A batch whose text is `needs:NAME ...` needs that. */
+  needsOf(bytes: Uint8Array, start: number, end: number): ReadonlySet<string> {
+    const { textStart } = readContext(bytes, start, this.origins);
+    const name = /^needs:(\S+)/.exec(Buffer.from(bytes.subarray(textStart, end)).toString())?.[1];
+    return new Set(['text', ...(name === undefined ? [] : [name])]);
+  }
+
+  /** The bytes of a snapshot of this moment. */
+  snapshot(): Buffer {
     const contexts = [...this.#contexts].map(([index, context]) => [
       this.origins.at(index),
       describeVersionVector(context, this.origins),
     ]);
-    const header = { vector: describeVersionVector(vector, this.origins), contexts };
+    const header = { vector: describeVersionVector(this.vector, this.origins), contexts, hlc: this.hlc };
     const lines = [JSON.stringify(header), ...[...this.ops.values()].map((op) => JSON.stringify(op)), '.', ''];
-    const bytes = Buffer.from(lines.join('\n'));
-    let at = 0;
-    let isOpen = true;
-    this.snapshotsOpen++;
-    const finish = (): void => {
-      if (isOpen) this.snapshotsOpen--;
-      isOpen = false;
-    };
-    return {
-      vector,
-      bytesEstimate: bytes.length,
-      next: (bytesMax) => {
-        if (at === bytes.length) {
-          finish();
-          return null;
-        }
-        const piece = bytes.subarray(at, at + bytesMax);
-        at += piece.length;
-        return piece;
-      },
-      abort: finish,
-    };
+    return Buffer.from(lines.join('\n'));
   }
 
-  checkSnapshot(): SnapshotCheck {
-    let end = '';
-    return {
-      feed: (bytes) => {
-        end = (end + Buffer.from(bytes).toString()).slice(-3);
-      },
-      get complete() {
-        return end.endsWith('.\n');
-      },
-    };
+  #checkClock(instance: number, hlc: number, clockAheadMsMax: number): void {
+    const aheadMs = hlcToMs(hlc) - this.#nowMs;
+    if (aheadMs > clockAheadMsMax) throw new ClockAheadError(instance, aheadMs);
   }
 
-  beginMerge(): MergePort {
-    this.writesHeld = true;
-    let text = '';
-    const lines: string[] = [];
-    let header: { vector: unknown; contexts: [{ instance: number; generation: number }, unknown][] } | null = null;
-    let vector: VersionVector | null = null;
-    return {
-      get vector() {
-        return vector;
-      },
-      feed: (bytes) => {
-        text += Buffer.from(bytes).toString();
-        const parts = text.split('\n');
-        text = parts.pop()!;
-        lines.push(...parts);
-      },
-      step: (recordsMax) => {
-        this.#clock?.spend(this.mergeStepMs);
-        for (let i = 0; i < Math.min(recordsMax, 20); i++) {
-          const line = lines.shift();
-          if (line === undefined) return false;
-          if (line === '.') break;
-          if (header === null) header = JSON.parse(line) as NonNullable<typeof header>;
-          else this.#addOp(JSON.parse(line) as Op);
-          if (i === Math.min(recordsMax, 20) - 1) return false;
-        }
-        for (const [origin, context] of header!.contexts) {
-          const index = this.origins.indexOf(origin.instance, origin.generation);
-          const own = this.#contexts.get(index) ?? new VersionVector();
-          own.raiseAll(parseVersionVector(context, this.origins)!);
-          this.#contexts.set(index, own);
-        }
-        vector = parseVersionVector(header!.vector, this.origins)!;
-        this.vector.raiseAll(vector);
-        this.writesHeld = false;
-        return true;
-      },
-    };
+  beginIncoming(clockAheadMsMax: number): Incoming {
+    this.incomingOpen++;
+    return new FakeIncoming(this, {
+      feedMs: (bytes) => this.#clock?.spend((this.feedMs * bytes) / 1024),
+      checkClock: (hlc) => this.#checkClock(0, hlc, clockAheadMsMax),
+      join: (header, ops) => this.#join(header, ops),
+    });
+  }
+
+  #join(header: SnapshotHeader, ops: readonly Op[]): void {
+    for (const op of ops) this.#addOp(op);
+    for (const [origin, context] of header.contexts) {
+      const index = this.origins.indexOf(origin.instance, origin.generation);
+      const own = this.#contexts.get(index) ?? new VersionVector();
+      own.raiseAll(parseVersionVector(context, this.origins)!);
+      this.#contexts.set(index, own);
+    }
+    this.hlc = Math.max(this.hlc, header.hlc);
+    this.vector.raiseAll(parseVersionVector(header.vector, this.origins)!);
   }
 
   #take(bytes: Uint8Array, start: number, end: number, index: number, seq: number, context: VersionVector): void {
@@ -236,6 +207,72 @@ export class FakeDatabase implements DatabasePort {
 
   #addOp(op: Op): void {
     this.ops.set(`${op.instance}:${op.generation}:${op.seq}`, op);
+  }
+}
+
+interface SnapshotHeader {
+  readonly vector: unknown;
+  readonly contexts: readonly [{ readonly instance: number; readonly generation: number }, unknown][];
+  readonly hlc: number;
+}
+
+interface IncomingHooks {
+  readonly feedMs: (bytes: number) => void;
+  readonly checkClock: (hlc: number) => void;
+  readonly join: (header: SnapshotHeader, ops: readonly Op[]) => void;
+}
+
+class FakeIncoming implements Incoming {
+  vector: VersionVector | null = null;
+  complete = false;
+  readonly #database: FakeDatabase;
+  readonly #hooks: IncomingHooks;
+  readonly #ops: Op[] = [];
+  #header: SnapshotHeader | null = null;
+  #text = '';
+  #isOver = false;
+
+  constructor(database: FakeDatabase, hooks: IncomingHooks) {
+    this.#database = database;
+    this.#hooks = hooks;
+  }
+
+  get keys(): number {
+    return this.#ops.length;
+  }
+
+  feed(bytes: Uint8Array): void {
+    this.#hooks.feedMs(bytes.length);
+    const lines = (this.#text + Buffer.from(bytes).toString()).split('\n');
+    this.#text = lines.pop()!;
+    for (const line of lines) {
+      if (this.complete) throw new Error('bytes after the end of the snapshot');
+      if (line === '.') this.complete = true;
+      else if (this.#header) this.#ops.push(JSON.parse(line) as Op);
+      else this.#begin(JSON.parse(line) as SnapshotHeader);
+    }
+  }
+
+  #begin(header: SnapshotHeader): void {
+    this.#header = header;
+    this.#hooks.checkClock(header.hlc);
+    this.vector = parseVersionVector(header.vector, this.#database.origins)!;
+  }
+
+  join(): void {
+    this.#end();
+    if (!this.complete) throw new Error('join before the end');
+    this.#hooks.join(this.#header!, this.#ops);
+  }
+
+  abandon(): void {
+    this.#end();
+  }
+
+  #end(): void {
+    if (this.#isOver) throw new Error('ended twice');
+    this.#isOver = true;
+    this.#database.incomingOpen--;
   }
 }
 
@@ -356,6 +393,57 @@ export class FakeLog implements LogPort {
   }
 }
 
+/** Snapshot files in memory. */
+export class FakeSnapshots implements SnapshotSource {
+  /** Handles that are not released. */
+  open = 0;
+  taken = 0;
+  /** Virtual milliseconds that taking one lasts. */
+  acquireMs = 0;
+  /** Virtual milliseconds per read. */
+  readMs = 0;
+  fails: string | null = null;
+  readonly #database: FakeDatabase;
+  readonly #log: FakeLog;
+  readonly #clock: FakeClock;
+
+  constructor(database: FakeDatabase, log: FakeLog, clock: FakeClock) {
+    this.#database = database;
+    this.#log = log;
+    this.#clock = clock;
+  }
+
+  async acquire(): Promise<SnapshotHandle> {
+    if (this.acquireMs > 0) await new Promise<void>((resolve) => void this.#clock.after(this.acquireMs, resolve));
+    if (this.fails !== null) throw new Error(this.fails);
+    const bytes = this.#database.snapshot();
+    const position = this.#log.endPosition;
+    const holder = `snapshot ${++this.taken}`;
+    this.#log.retain(holder, position);
+    this.open++;
+    let at = 0;
+    let isOpen = true;
+    return {
+      vector: this.#database.vector.clone(),
+      position,
+      bytes: bytes.length,
+      next: async () => {
+        if (this.readMs > 0) await new Promise<void>((resolve) => void this.#clock.after(this.readMs, resolve));
+        if (at === bytes.length) return null;
+        const piece = bytes.subarray(at, at + 64 * 1024);
+        at += piece.length;
+        return piece;
+      },
+      release: () => {
+        if (!isOpen) throw new Error('released twice');
+        isOpen = false;
+        this.open--;
+        this.#log.release(holder);
+      },
+    };
+  }
+}
+
 export class FakeSpool implements SpoolPort {
   readonly files = new Map<string, FakeSpoolFile>();
   /** Bytes that the disk takes before it says wait. */
@@ -379,9 +467,7 @@ class FakeSpoolFile implements SpoolFile {
   readonly file: string;
   readonly #spool: FakeSpool;
   readonly #clock: FakeClock;
-  readonly #pieces: Uint8Array[] = [];
   #unwrittenBytes = 0;
-  #next = 0;
   onDrain: () => void = () => undefined;
 
   constructor(file: string, spool: FakeSpool, clock: FakeClock) {
@@ -391,7 +477,6 @@ class FakeSpoolFile implements SpoolFile {
   }
 
   append(bytes: Uint8Array): boolean {
-    this.#pieces.push(new Uint8Array(bytes));
     this.#unwrittenBytes += bytes.length;
     if (this.#unwrittenBytes <= this.#spool.unwrittenBytesMax) return true;
     this.#clock.after(1, () => {
@@ -403,10 +488,6 @@ class FakeSpoolFile implements SpoolFile {
 
   finish(): Promise<void> {
     return this.#spool.fails ? Promise.reject(new Error('no space left on device')) : Promise.resolve();
-  }
-
-  next(): Promise<Uint8Array | null> {
-    return Promise.resolve(this.#pieces[this.#next++] ?? null);
   }
 
   discard(): Promise<void> {

@@ -1,8 +1,8 @@
 /** Instances made of the fakes, on one virtual network: endpoint, database, log, replication. */
 import type { LinkStatus, PeerConfig } from '../../src/instance/config.ts';
-import { REPLICATION_LIMITS, type ReplicationLimits } from '../../src/replication/limits.ts';
+import type { ReplicationLimits } from '../../src/replication/limits.ts';
 import { Replication } from '../../src/replication/replication.ts';
-import { FakeDatabase, FakeLog, FakeSpool } from './fake-database.ts';
+import { FakeDatabase, FakeLog, FakeSnapshots, FakeSpool } from './fake-database.ts';
 import { FakeClock, FakeNetwork, WIRE, type FakeConnection, type WireOptions } from './fake-network.ts';
 
 export const GUID = 'e0a1c1f6-0000-4000-8000-000000000001';
@@ -14,6 +14,7 @@ export interface InstanceOptions {
   readonly secret?: string;
   readonly guid?: string;
   readonly generation?: number;
+  readonly capabilities?: readonly string[];
 }
 
 export class FakeInstance {
@@ -21,10 +22,12 @@ export class FakeInstance {
   readonly database: FakeDatabase;
   readonly log: FakeLog;
   readonly spool: FakeSpool;
+  readonly snapshots: FakeSnapshots;
   readonly replication: Replication;
   readonly lines: string[] = [];
   readonly published: string[] = [];
   readonly ownLosses: number[] = [];
+  readonly newerGenerations: number[] = [];
   readonly fatal: string[] = [];
   readonly name: string;
   readonly #secret: string;
@@ -36,6 +39,8 @@ export class FakeInstance {
     this.database = new FakeDatabase(id, options.generation ?? 100, world.clock);
     this.log = new FakeLog(this.database);
     this.spool = new FakeSpool(world.clock);
+    this.snapshots = new FakeSnapshots(this.database, this.log, world.clock);
+    this.database.capabilities = options.capabilities ?? this.database.capabilities;
     let seed = id;
     this.replication = new Replication({
       guid: options.guid ?? GUID,
@@ -49,11 +54,16 @@ export class FakeInstance {
       database: this.database,
       log: this.log,
       spool: this.spool,
-      limits: { ...REPLICATION_LIMITS, ...options.limits },
+      snapshots: this.snapshots,
+      limits: options.limits ?? {},
       events: {
         onOwnLoss: (seqSeen) => {
           this.ownLosses.push(seqSeen);
           this.database.startGeneration(this.database.self.generation + 1);
+        },
+        onNewerGeneration: (generation) => {
+          this.newerGenerations.push(generation);
+          this.database.startGeneration(generation + 1);
         },
         onPublish: ({ channel, message }) => this.published.push(`${Buffer.from(channel)}:${Buffer.from(message)}`),
         onMerged: () => undefined,

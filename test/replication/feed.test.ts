@@ -5,7 +5,8 @@ import type { Hello } from '../../src/replication/messages.ts';
 
 const helloOf = (changed: Partial<Hello>): FeedEvent => {
   const hello = { protocol: 1, guid: 'g', instance: 2, generation: 1, floor: null, want: [], compression: 0 };
-  return { type: 'hello', hello: { ...hello, vector: new VersionVector(), ...changed } };
+  const more = { full: false, capabilities: [] };
+  return { type: 'hello', hello: { ...hello, ...more, vector: new VersionVector(), ...changed } };
 };
 
 function play(events: readonly FeedEvent[], from: FeedMachine = INITIAL_FEED): string[] {
@@ -20,7 +21,7 @@ function play(events: readonly FeedEvent[], from: FeedMachine = INITIAL_FEED): s
 }
 
 const partial: FeedEvent = { type: 'decided', decision: { kind: 'partial', reason: 'p', position: 7 } };
-const full: FeedEvent = { type: 'decided', decision: { kind: 'full', reason: 'f' } };
+const full: FeedEvent = { type: 'decided', decision: { kind: 'full', reason: 'f', wasPartialAsked: true } };
 
 describe('a feed', () => {
   it('streams from where the log has what the peer lacks', () => {
@@ -30,17 +31,17 @@ describe('a feed', () => {
     ]);
   });
 
-  it('sends a snapshot when it is its turn, then streams', () => {
-    expect(play([helloOf({}), full, { type: 'snapshot-turn' }, { type: 'snapshot-sent' }])).toEqual([
+  it('sends a snapshot when there is one, then streams', () => {
+    expect(play([helloOf({}), full, { type: 'snapshot-ready' }, { type: 'snapshot-sent' }])).toEqual([
       'hello -> deciding, send-hello, decide',
-      'decided -> queued, queue-snapshot',
-      'snapshot-turn -> snapshot, begin-snapshot f',
+      'decided -> preparing, acquire-snapshot',
+      'snapshot-ready -> snapshot, begin-snapshot f',
       'snapshot-sent -> streaming',
     ]);
   });
 
   it('falls back to a full sync on the same connection when the log has moved on', () => {
-    expect(play([helloOf({}), partial, full]).at(-1)).toBe('decided -> queued, queue-snapshot');
+    expect(play([helloOf({}), partial, full]).at(-1)).toBe('decided -> preparing, acquire-snapshot');
     expect(play([helloOf({}), partial, partial]).at(-1)).toBe('decided -> streaming, seek 7');
   });
 

@@ -18,7 +18,7 @@ function split(
   pieces: readonly Buffer[],
   handlesAtOnce = Infinity,
 ): { readonly frames: Buffer[]; readonly error: string | null } {
-  const splitter = new FrameSplitter(sizes);
+  const splitter = new FrameSplitter(sizes, REPLICATION_LIMITS);
   const frames: Buffer[] = [];
   const take = (countMax: number): void => {
     for (let i = 0; i < countMax && splitter.next(); i++) {
@@ -78,7 +78,7 @@ describe('the frame splitter', () => {
   });
 
   it('does not copy a frame that arrives whole', () => {
-    const splitter = new FrameSplitter(sizes);
+    const splitter = new FrameSplitter(sizes, REPLICATION_LIMITS);
     const bytes = Buffer.concat([frameOf(FRAME.batch, 100, 1), frameOf(FRAME.batch, 50, 2)]);
     splitter.push(bytes);
     expect(splitter.next()).toBe(true);
@@ -89,7 +89,7 @@ describe('the frame splitter', () => {
 
   it('takes 32 MiB in pieces of 1 KiB in linear time', () => {
     const frame = frameOf(FRAME.batch, 32 * 1024 * 1024, 7);
-    const splitter = new FrameSplitter(sizes);
+    const splitter = new FrameSplitter(sizes, REPLICATION_LIMITS);
     let found = 0;
     for (let at = 0; at < frame.length; at += 1024) {
       splitter.push(frame.subarray(at, at + 1024));
@@ -100,7 +100,7 @@ describe('the frame splitter', () => {
   });
 
   it('does not reserve memory for a length that is only announced', () => {
-    const splitter = new FrameSplitter(sizes);
+    const splitter = new FrameSplitter(sizes, REPLICATION_LIMITS);
     const header = Buffer.alloc(8);
     writeU32(header, 0, 1024 * 1024 * 1024);
     header[4] = FRAME.batch;
@@ -116,7 +116,7 @@ describe('the frame splitter', () => {
     );
     expect(split([frameOf(FRAME.batch, 3, 0)]).error).toBe('a frame of kind 1 has only 8 bytes');
     expect(split([frameOf(FRAME.ack, 3, 0)]).error).toBe('not a frame that belongs here: kind 21, 8 bytes');
-    const fromPuller = new FrameSplitter(frameSizesFromPuller(REPLICATION_LIMITS));
+    const fromPuller = new FrameSplitter(frameSizesFromPuller(REPLICATION_LIMITS), REPLICATION_LIMITS);
     fromPuller.push(frameOf(FRAME.batch, 100, 0));
     expect(fromPuller.next()).toBe(false);
     expect(fromPuller.error).toMatch(/^not a frame that belongs here: kind 1/);

@@ -9,7 +9,8 @@ const context = { guid: 'g', peer: 2, limits: REPLICATION_LIMITS, random: () => 
 
 const helloOf = (changed: Partial<Hello>): Hello => {
   const hello = { protocol: 1, guid: 'g', instance: 2, generation: 1, floor: null, want: [], compression: 0 };
-  return { ...hello, vector: new VersionVector(), ...changed };
+  const more = { full: false, capabilities: [] };
+  return { ...hello, ...more, vector: new VersionVector(), ...changed };
 };
 
 function play(
@@ -47,18 +48,11 @@ describe('a link', () => {
     ]);
   });
 
-  it('comes to full sync, merges, streams, and may be sent another one on the same connection', () => {
-    const { lines, state } = play([
-      ...toDecision,
-      fullResync(true),
-      { type: 'spooled' },
-      { type: 'merged' },
-      fullResync(true),
-    ]);
+  it('comes to full sync, joins it, streams, and may be sent another one on the same connection', () => {
+    const { lines, state } = play([...toDecision, fullResync(true), { type: 'spooled' }, fullResync(true)]);
     expect(lines.slice(5)).toEqual([
       'full-resync -> full-sync, open-spool',
-      'spooled -> merging, merge',
-      'merged -> streaming, stream',
+      'spooled -> streaming, join, stream',
       'full-resync -> full-sync, open-spool',
     ]);
     expect(state.lastSync).toEqual({ kind: 'full', reason: 'full: y', atMs: 6 });
@@ -123,15 +117,46 @@ describe('a link', () => {
     }
   });
 
-  it('finishes a merge whatever happens meanwhile, then does what was asked', () => {
-    const merging = play([...toDecision, fullResync(true), { type: 'spooled' }]).state;
-    const merged: LinkEvent = { type: 'merged' };
-    expect(play([reset, merged], merging).lines).toEqual(['closed -> merging', 'merged -> connecting, close, connect']);
-    expect(play([{ type: 'pause' }, reset, merged], merging).lines.at(-1)).toBe('merged -> paused, close');
-    expect(play([{ type: 'pause' }, { type: 'resume' }, merged], merging).lines.at(-1)).toBe(
-      'merged -> connecting, close, connect',
+  it('leaves a full sync at any moment', () => {
+    const loading = play([...toDecision, fullResync(true)]).state;
+    expect(play([reset], loading).lines).toEqual(['closed -> waiting, close, retry-after 100']);
+    expect(play([{ type: 'pause' }, { type: 'spooled' }], loading).lines).toEqual([
+      'pause -> paused, close',
+      'spooled -> paused',
+    ]);
+    expect(play([{ type: 'stop' }], loading).lines).toEqual(['stop -> stopped, close']);
+  });
+
+  it('is mended by a resync whatever has stopped it, and asks for a full sync until one was made', () => {
+    const broken = play([
+      ...toDecision,
+      CONTINUE,
+      { type: 'failed', message: 'unknown effect', permanent: true },
+    ]).state;
+    expect(play([{ type: 'resync', full: false }], broken).lines).toEqual(['resync -> connecting, close, connect']);
+    const ordered = play([{ type: 'resync', full: true }, { type: 'connected' }, OK, OK], broken).state;
+    expect(ordered).toMatchObject({ stage: 'hello', wantsFull: true, attempt: 0 });
+    const failed = play([reset, { type: 'retry' }, { type: 'connected' }, OK, OK, HELLO, fullResync(true)], ordered);
+    expect(failed.state).toMatchObject({ stage: 'full-sync', wantsFull: true });
+    expect(play([{ type: 'spooled' }], failed.state).state.wantsFull).toBe(false);
+  });
+
+  it('joins a resync to the full sync that runs', () => {
+    const loading = play([...toDecision, fullResync(true)]).state;
+    expect(play([{ type: 'resync', full: true }], loading).lines).toEqual(['resync -> full-sync']);
+  });
+
+  it('waits for a clock without retries, until time has caught up or the operator says so', () => {
+    const streaming = play([...toDecision, CONTINUE]).state;
+    const { lines, state } = play(
+      [{ type: 'clock-ahead', message: 'the clock of instance 2' }, { type: 'retry' }, { type: 'slot-free' }],
+      streaming,
     );
-    expect(play([{ type: 'stop' }, merged], merging).lines.at(-1)).toBe('merged -> stopped, close');
+    expect(lines).toEqual(['clock-ahead -> waiting, close', 'retry -> waiting', 'slot-free -> waiting']);
+    expect(state.lastError).toBe('the clock of instance 2');
+    expect(play([{ type: 'clock-ready' }], state).lines).toEqual(['clock-ready -> connecting, close, connect']);
+    expect(play([{ type: 'resync', full: false }], state).lines).toEqual(['resync -> connecting, close, connect']);
+    expect(play([{ type: 'pause' }, { type: 'clock-ready' }], state).lines[1]).toBe('clock-ready -> paused');
   });
 
   it('treats what does not belong into its stage as an error', () => {
@@ -142,6 +167,5 @@ describe('a link', () => {
 
   it('shows operators fewer stages than it has', () => {
     expect((['auth', 'sync', 'hello', 'decision'] as const).map(describeStage)).toEqual(Array(4).fill('handshake'));
-    expect(describeStage('merging')).toBe('full-sync');
   });
 });

@@ -24,6 +24,8 @@ describe('link messages', () => {
       vector,
       floor: vector,
       want: [0, 1],
+      full: true,
+      capabilities: ['string', 'zset'],
       compression: 0,
     };
     const decoded = messages.decodeHello(payloadOf(messages.encodeHello(hello, origins)), origins) as messages.Hello;
@@ -48,11 +50,16 @@ describe('link messages', () => {
       vector: entries(vector),
       floor: [],
     });
+    const generations = new Map([
+      [1, 1_764_000_000],
+      [255, 0xffff_ffff],
+    ]);
     const ack = messages.decodeAck(
-      payloadOf(messages.encodeAck({ applied: vector, durable: new VersionVector() }, origins)),
+      payloadOf(messages.encodeAck({ applied: vector, durable: new VersionVector(), generations }, origins)),
       origins,
     );
     expect(entries((ack as messages.Ack).applied)).toEqual(entries(vector));
+    expect((ack as messages.Ack).generations).toEqual(generations);
     expect(
       messages.decodeWant(payloadOf(messages.encodeWant({ generation: 9, origins: [1] }, origins)), origins),
     ).toEqual({
@@ -80,8 +87,8 @@ describe('link messages', () => {
       'WANT: not an origin: 0:1',
     );
     expect(messages.decodeAck(Buffer.from([5]), origins)).toBe('ACK is cut short');
-    const many = Object.fromEntries(Array.from({ length: 5000 }, (_, i) => [`1:${i}`, 1]));
-    const flood = Buffer.from(JSON.stringify({ reason: '', vector: many }));
+    const many = Object.fromEntries(Array.from({ length: 33_000 }, (_, i) => [`1:${i}`, 1]));
+    const flood = Buffer.from(JSON.stringify({ reason: '', bytes: 1, vector: many }));
     expect(messages.decodeFullResync(flood, origins)).toBe('FULLRESYNC: vector: too many origins');
     expect(origins.count).toBe(2);
   });

@@ -19,11 +19,11 @@ function start(
 afterEach(() => {
   for (const instance of world.instances.values()) {
     expect(instance.fatal).toEqual([]);
-    expect(instance.database.appliedWhileHeld).toBe(0);
   }
   world.stop();
   for (const instance of world.instances.values()) {
-    expect(instance.database.snapshotsOpen).toBe(0);
+    expect(instance.database.incomingOpen).toBe(0);
+    expect(instance.snapshots.open).toBe(0);
     expect([...instance.log.retained.keys()]).toEqual([]);
   }
 });
@@ -168,30 +168,104 @@ describe('a full sync', () => {
       await world.clock.run(20);
       expect(b.database.ops.size).toBe(0);
       expect([...b.spool.files.keys()]).toEqual([]);
-      expect(a.database.snapshotsOpen).toBe(0);
+      expect(b.database.incomingOpen).toBe(0);
+      expect(a.snapshots.open).toBe(0);
     }
     await world.converge(20_000);
   });
 
-  it('is not disturbed by a connection that breaks during the merge, nor by writes at the source', async () => {
+  it('holds nobody up: writes and other links go on while it is loaded, and nothing of it shows before its end', async () => {
     world = new World();
+    const [a, b, c] = [world.add(1), world.add(2), world.add(3)];
+    writeMany(a, 5000);
+    a.log.trim();
+    b.database.feedMs = 5;
+    world.network.cut(nameOf(1), nameOf(3));
+    b.replication.start(world.peersOf(2));
+    c.replication.start([peerOf(2)]);
+    a.replication.start([peerOf(2)]);
+    const ownOps = (): number => [...b.database.ops.values()].filter((op) => op.instance === 1).length;
+    let during = 0;
+    await world.clock.until(() => {
+      if (b.link(1).state !== 'full-sync') return ownOps() > 0;
+      during++;
+      a.write('more');
+      b.write(`own ${during}`);
+      c.write(`third ${during}`);
+      expect(ownOps()).toBe(0);
+      return false;
+    }, 'the full sync was joined');
+    expect(during).toBeGreaterThan(5);
+    expect([...b.database.ops.values()].filter((op) => op.instance === 3).length).toBeGreaterThan(5);
+    await world.clock.until(() => a.database.digest() === b.database.digest(), 'a and b are level', 5000);
+    expect(b.log.merges).toHaveLength(1);
+  });
+
+  it('shows how far it is at both sides', async () => {
+    world = new World({ latencyMs: 5, pieceBytes: 4096, windowBytes: 8192, highWaterBytes: 8192 });
     const [a, b] = [world.add(1), world.add(2)];
     writeMany(a, 5000);
     a.log.trim();
-    b.write('own');
-    b.database.mergeStepMs = 1;
     world.start();
-    let isBroken = false;
+    const shares: number[] = [];
+    const served: number[] = [];
     await world.clock.until(() => {
-      a.write('more');
-      if (b.database.writesHeld && !isBroken) {
-        isBroken = true;
-        world.network.breakAll(nameOf(1), nameOf(2));
+      const { fullSync } = b.link(1);
+      if (fullSync) {
+        shares.push(fullSync.percent);
+        expect(fullSync.bytes).toBeLessThanOrEqual(fullSync.totalBytes);
+        expect(fullSync.totalBytes).toBe(a.database.snapshot().length);
+        expect(fullSync.keys > 0).toBe(fullSync.bytes > 1000);
       }
-      return isBroken && !b.database.writesHeld;
-    }, 'the merge was broken into and finished');
+      const feed = a.replication.feeds()[0]?.fullSync;
+      if (feed) served.push(feed.percent);
+      return world.isConverged();
+    }, 'it is done');
+    expect(shares.length).toBeGreaterThan(10);
+    expect([...shares].sort((x, y) => x - y)).toEqual(shares);
+    expect(Math.max(...served)).toBeGreaterThan(50);
+    expect(b.link(1).fullSync).toBeNull();
+    expect(a.replication.feeds()[0]!.fullSync).toBeNull();
+  });
+
+  it('sends again what was on its way when the log was lost, although the snapshot is older', async () => {
+    const [a, b] = start(2, {}, { windowBytes: 8192, highWaterBytes: 8192 }) as [FakeInstance, FakeInstance];
+    await world.clock.run(200);
+    b.replication.pause();
+    writeMany(a, 2000);
+    await world.clock.run(100);
+    const handle = await a.snapshots.acquire();
+    a.snapshots.acquire = () => Promise.resolve(handle);
+    b.replication.resume();
+    writeMany(a, 2000);
+    expect(b.replication.resync({ full: true })).toBeNull();
     await world.converge(5000);
-    expect(b.log.merges).toHaveLength(1);
+    expect(b.link(1).lastSync!.reason).toBe('full: ordered by the operator');
+  });
+
+  it('that has no snapshot to offer is an error of the link, and is tried again', async () => {
+    world = new World();
+    const [a, b] = [world.add(1), world.add(2)];
+    writeMany(a, 10);
+    a.log.trim();
+    a.snapshots.fails = 'no space left on device';
+    world.start();
+    await world.clock.until(() => b.link(1).lastError !== null, 'the link says why');
+    expect(b.link(1).lastError).toBe('no snapshot can be sent: no space left on device');
+    a.snapshots.fails = null;
+    await world.converge(10_000);
+  });
+
+  it('waits for a snapshot that takes longer than a silent handshake may', async () => {
+    world = new World();
+    const [a, b] = [world.add(1), world.add(2)];
+    writeMany(a, 10);
+    a.log.trim();
+    a.snapshots.acquireMs = 40_000;
+    world.start();
+    await world.converge(50_000);
+    expect(a.snapshots.taken).toBe(1);
+    expect(b.link(1).syncs).toEqual({ full: 1, partialOk: 0, partialErr: 0 });
   });
 
   it('waits for a slow disk instead of buffering', async () => {
@@ -330,9 +404,11 @@ describe('acknowledgements', () => {
     writeMany(a, 10);
     await world.converge();
     await world.clock.run(1100);
-    expect(a.replication.stableVector().get(a.database.self.index)).toBe(10);
+    const own = a.database.self.index;
+    expect(a.replication.stability().covers(own, 10)).toBe(true);
+    expect(a.replication.stability().isFinal(own, { origin: own, seq: 10 })).toBe(true);
     a.replication.configure([...world.peersOf(1), peerOf(3)]);
-    expect(a.replication.stableVector().get(a.database.self.index)).toBe(0);
+    expect(a.replication.stability().covers(own, 1)).toBe(false);
   });
 });
 
@@ -361,6 +437,43 @@ describe('generations', () => {
     restored.write('after the loss');
     await world.converge(10_000);
     expect(b.database.ops.size).toBe(51);
+  });
+
+  it('that are newer than the current one of an instance show it that an older state was put back; nothing is lost', async () => {
+    const [a, b] = start(2) as [FakeInstance, FakeInstance];
+    writeMany(a, 50);
+    await world.converge();
+    a.replication.stop();
+    const newer = world.add(1, { generation: 105 });
+    newer.replication.start(world.peersOf(1));
+    await world.converge(10_000);
+    writeMany(newer, 20, 'newer');
+    await world.converge();
+    newer.replication.stop();
+    const returned = world.add(1, { generation: 100 });
+    returned.replication.start(world.peersOf(1));
+    await world.clock.until(() => returned.newerGenerations.length > 0, 'it is seen');
+    expect(returned.newerGenerations).toEqual([105]);
+    expect(returned.ownLosses).toEqual([]);
+    returned.write('after it');
+    await world.converge(10_000);
+    expect(b.database.ops.size).toBe(71);
+    await world.clock.run(1100);
+    expect(returned.link(2)).toMatchObject({ state: 'streaming', lagOperations: 0, lagMs: 0 });
+  });
+
+  it('are sent to an instance that has forgotten them even if it does not begin another', async () => {
+    const [a, b] = start(2) as [FakeInstance, FakeInstance];
+    a.replication.stop();
+    const newer = world.add(1, { generation: 105 });
+    newer.replication.start(world.peersOf(1));
+    writeMany(newer, 20, 'newer');
+    await world.clock.until(() => b.database.ops.size === 20, 'b has it', 10_000);
+    newer.replication.stop();
+    const returned = world.add(1, { generation: 100 });
+    returned.database.startGeneration = () => undefined;
+    returned.replication.start(world.peersOf(1));
+    await world.converge(10_000);
   });
 });
 

@@ -12,10 +12,10 @@ const vectorOf = (...seqs: readonly number[]): VersionVector => {
 };
 
 const up = (peer: number, vector: VersionVector): RelayLink => {
-  return { peer, isDelivering: true, isStreaming: true, isPausedByOperator: false, downMs: 0, vector };
+  return { peer, isDelivering: true, isStreaming: true, isPaused: false, downMs: 0, vector };
 };
 const down = (peer: number, downMs: number): RelayLink => {
-  return { peer, isDelivering: false, isStreaming: false, isPausedByOperator: false, downMs, vector: null };
+  return { peer, isDelivering: false, isStreaming: false, isPaused: false, downMs, vector: null };
 };
 
 function decide(
@@ -58,7 +58,7 @@ describe('relay', () => {
   });
 
   it('leaves an origin alone whose link the operator paused, needed or not', () => {
-    const paused: RelayLink = { ...down(3, 10_000), isPausedByOperator: true };
+    const paused: RelayLink = { ...down(3, 10_000), isPaused: true };
     const needed = new Map([[origin[3]!, new Set([2])]]);
     expect(decide([up(2, ahead), paused, up(4, ahead)], { needed })).toEqual({});
   });

@@ -129,6 +129,14 @@ function settle(reply: string): string {
     : named;
 }
 
+const MESSAGE = /[*>][34]\r\n\$\d\r\n[ps]?message\r\n(\$\d+\r\n[^\r]*\r\n){2,3}/g;
+
+/** Redis 7.0 puts a client's message to itself before the reply to PUBLISH, even inside EXEC's array; 7.2 and this server put it behind. */
+function messagesLast(reply: string): string {
+  const messages = reply.match(MESSAGE) ?? [];
+  return reply.replace(MESSAGE, '') + messages.join('');
+}
+
 /** What the two clients see, line by line: `a: ...` and `b: ...`. */
 export async function converse(
   target: net.NetConnectOpts,
@@ -147,7 +155,7 @@ export async function converse(
       const own = await (isSecond ? b : a).say(words);
       const others = await (isSecond ? a : b).say([]);
       const told = others.length === 0 ? '' : ` | the other: ${others.join('')}`;
-      seen.push(`${line} -> ${own.map(settle).join('')}${told}`);
+      seen.push(`${line} -> ${messagesLast(own.map(settle).join(''))}${told}`);
     }
     return seen;
   } finally {

@@ -47,6 +47,31 @@ client reply skip
 client reply skip
 get a
 get a
+client reply off
+subscribe x y
+psubscribe "x*"
+unsubscribe x
+get a
+punsubscribe
+unsubscribe
+unsubscribe
+client reply on
+client reply skip
+ssubscribe z
+sunsubscribe z
+multi
+get a
+client reply off
+set a 2
+exec
+get a
+client reply on
+multi
+client reply skip
+get a
+exec
+get a
+get a
 `;
 
 describeWithRedis('a session, beside one with redis-server', () => {

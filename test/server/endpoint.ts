@@ -6,9 +6,13 @@ import type { Clock, Connection } from '../../src/host/host.ts';
 import { Database } from '../../src/database/database.ts';
 import { ReplyDecoder, ReplyError, type Decoded } from '../../src/resp/decode.ts';
 import { RequestParser } from '../../src/resp/parser.ts';
+import type { InstanceConfig } from '../../src/instance/config.ts';
+import { LoadingPort } from '../../src/instance/loading-port.ts';
 import type { InstancePort } from '../../src/server/ports.ts';
 import { RedisServer } from '../../src/server/redis-server.ts';
 import { makeDatabase } from '../redis-commands/harness.ts';
+
+const NO_CONFIG = { guid: 'guid', memoryBytesMax: 0 };
 
 type Mutable<T> = { -readonly [K in keyof T]: T[K] };
 
@@ -29,6 +33,9 @@ export interface EndpointOptions {
   readonly replyAfterSync?: boolean;
   readonly database?: Database;
   readonly clock?: Clock;
+  /** Until `loaded`. */
+  readonly isLoading?: boolean;
+  readonly replyBytesMax?: number;
 }
 
 export class Endpoint {
@@ -40,6 +47,7 @@ export class Endpoint {
   durable = 0;
   readonly durableWaiters: { readonly position: number; readonly fn: () => void }[] = [];
   wakes = 0;
+  shutdowns = 0;
   /** CONFIG RESETSTATs. */
   resets = 0;
   /** Other instances that have everything. */
@@ -48,6 +56,8 @@ export class Endpoint {
   feed: { connection: Connection; request: string; rest: Uint8Array } | null = null;
   readonly instance: Mutable<InstancePort>;
   readonly server: RedisServer;
+  /** How far the loading is; it stands in for the instance until `loaded`. */
+  readonly loading: LoadingPort;
   readonly #clients: TestClient[] = [];
   #listener: TcpListener | null = null;
 
@@ -77,6 +87,8 @@ export class Endpoint {
         status: () => '{"state":"ready"}',
         pause: () => {},
         resume: () => {},
+        acceptClock: (from) => (from === 9 ? 'instance 9 is no peer' : null),
+        resync: ({ from, full }) => (from === 9 ? `no ${full ? 'full ' : ''}resync` : null),
         configure: (json) => (json === '{}' ? null : 'no such thing'),
         shutdown: () => {},
       },
@@ -88,11 +100,21 @@ export class Endpoint {
       resetStats: () => void this.resets++,
       log: (level, line) => void this.logLines.push(`${level} ${line}`),
     };
+    this.loading = new LoadingPort({
+      host: createRealHost(),
+      config: { ...NO_CONFIG, instanceId: 1 } as InstanceConfig,
+      pid: process.pid,
+      log: this.instance.log,
+      onShutdown: () => void this.shutdowns++,
+    });
+    const { isLoading = false } = options;
     this.server = new RedisServer({
-      database,
+      database: isLoading ? this.loading.database : database,
       clock,
       parser: this.parser,
-      instance: this.instance,
+      instance: isLoading ? this.loading : this.instance,
+      isLoading,
+      ...(options.replyBytesMax === undefined ? {} : { replyBytesMax: options.replyBytesMax }),
       credentials: { password: options.password ?? '', replicationSecret: 'peer', controlSecret: 'daemon' },
       settings: {
         port: 0,
@@ -101,7 +123,6 @@ export class Endpoint {
         appendonly: 'yes',
         appendfsync: 'everysec',
         save: '',
-        maxmemory: () => 0,
         maxclients: options.clientsMax ?? 100,
       },
     });
@@ -116,6 +137,11 @@ export class Endpoint {
       onConnection: (socket) => endpoint.server.accept(socket),
     });
     return endpoint;
+  }
+
+  /** The data is there. */
+  loaded(): void {
+    this.server.serve(this.database, this.instance);
   }
 
   get port(): number {

@@ -61,9 +61,33 @@ describe('Publish and subscribe', () => {
     for (const text of ['1', '2', '3']) expect(await subscriber.next()).toEqual({ push: ['message', 'news', text] });
     subscriber.send('ping a\r\npublish news mine\r\nping b');
     expect(await subscriber.next()).toBe('a');
-    expect(await subscriber.next()).toEqual({ push: ['message', 'news', 'mine'] });
     expect(await subscriber.next()).toBe(1);
+    expect(await subscriber.next()).toEqual({ push: ['message', 'news', 'mine'] });
     expect(await subscriber.next()).toBe('b');
+  });
+
+  it.each([2, 3])('delivers what a client tells itself in a transaction behind EXEC, in RESP%d', async (protocol) => {
+    await subscriber.ask(`hello ${protocol}`);
+    const confirmation = ['subscribe', 'news', 1];
+    const message = (text: string): string[] => ['message', 'news', text];
+    for (const line of ['multi', 'subscribe news', 'publish news 1', 'publish news 2']) await subscriber.ask(line);
+    const [inside, first, second] =
+      protocol === 3
+        ? [confirmation, message('1'), message('2')].map((push) => ({ push }))
+        : [confirmation, message('1'), message('2')];
+    expect(await subscriber.ask('exec')).toEqual([inside, 1, 1]);
+    expect(await subscriber.next()).toEqual(first);
+    expect(await subscriber.next()).toEqual(second);
+  });
+
+  it('confirms subscriptions and delivers messages to a client that wants no replies', async () => {
+    subscriber.send('client reply off\r\nsubscribe news\r\nping\r\nclient reply skip');
+    expect(await subscriber.next()).toEqual(['subscribe', 'news', 1]);
+    expect(await publisher.ask('publish news hello')).toBe(1);
+    expect(await subscriber.next()).toEqual(['message', 'news', 'hello']);
+    subscriber.send('unsubscribe\r\nget a\r\nclient reply on');
+    expect(await subscriber.next()).toEqual(['unsubscribe', 'news', 0]);
+    expect(await subscriber.next()).toBe('OK');
   });
 
   it('disconnects a subscriber that does not read, and nobody else', async () => {
@@ -92,10 +116,21 @@ describe('Publish and subscribe', () => {
     expect(await publisher.ask('pubsub channels')).toEqual([]);
   });
 
+  it('shows monitors the commands of a transaction, its EXEC behind them, and what they do themselves', async () => {
+    expect(await subscriber.ask('monitor')).toBe('OK');
+    const seen = async (): Promise<string> => String(await subscriber.next()).replace(/^[^"]*/, '');
+    for (const line of ['multi', 'set a 1', 'config get x', 'get a', 'exec']) await publisher.ask(line);
+    for (const line of ['"multi"', '"set" "a" "1"', '"get" "a"', '"exec"']) expect(await seen()).toBe(line);
+    expect(await subscriber.ask('ping')).toBe('PONG');
+    expect(await seen()).toBe('"ping"');
+  });
+
   it('shows monitors every command, without passwords', async () => {
     expect(await subscriber.ask('monitor')).toBe('OK');
-    publisher.send('set a "x\\n"\r\nauth default secret\r\nget a');
+    publisher.send('set a "x\\n"\r\nauth default secret\r\nhello 2 auth default secret setname x\r\nget a');
     expect(await subscriber.next()).toMatch(/^\d+\.\d{6} \[0 127\.0\.0\.1:\d+\] "set" "a" "x\\n"$/);
+    expect(await subscriber.next()).toMatch(/ "auth" "\(redacted\)" "\(redacted\)"$/);
+    expect(await subscriber.next()).toMatch(/ "hello" "2" "auth" "\(redacted\)" "\(redacted\)" "setname" "x"$/);
     expect(await subscriber.next()).toMatch(/ "get" "a"$/);
   });
 });

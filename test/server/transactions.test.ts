@@ -108,6 +108,25 @@ describe('A transaction', () => {
     await talk(['exec', null]);
   });
 
+  it('does not mind that a key is removed whose time was over when it was watched', async () => {
+    await talk(['set a 1 px 30', 'OK']);
+    const until = Date.now() + 35;
+    await eventually(() => Date.now() > until, 'the time to live is over');
+    await talk(['watch a', 'OK']);
+    expect(await other.ask('persist a')).toBe(0);
+    expect(endpoint.database.keyCount).toBe(0);
+    await talk(['multi', 'OK'], ['ping', 'QUEUED'], ['exec', ['PONG']]);
+  });
+
+  it('does nothing when a key that had run out of time before it was watched is there again', async () => {
+    await talk(['set a 1 px 30', 'OK']);
+    const until = Date.now() + 35;
+    await eventually(() => Date.now() > until, 'the time to live is over');
+    await talk(['watch a', 'OK']);
+    await other.ask('set a 2');
+    await talk(['multi', 'OK'], ['ping', 'QUEUED'], ['exec', null]);
+  });
+
   it('never blocks', async () => {
     await talk(['multi', 'OK'], ['wait 1 0', 'QUEUED'], ['ping', 'QUEUED'], ['exec', [0, 'PONG']]);
   });

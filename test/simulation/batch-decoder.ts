@@ -164,6 +164,11 @@ class EffectCollector implements EffectHandler {
     this.#effects.push({ kind: 'flush' });
   }
 
+  /** A removal before it has taken away what it names. */
+  cut(): void {}
+
+  cutField(): void {}
+
   #set(field: string | null, flags: number, expiryMs: number, value: Span): void {
     this.#effects.push({
       kind: 'set',

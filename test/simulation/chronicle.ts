@@ -120,6 +120,16 @@ export class DatabaseWatcher {
     this.#name = name;
     this.#position = database.log.end;
     this.#vector = vectorOf(database);
+    this.#readBeforeItGoes(database.log);
+  }
+
+  /** What is written to a file may leave the memory within the turn in which it was applied. */
+  #readBeforeItGoes(log: Database['log']): void {
+    const trim = log.trimBefore.bind(log);
+    log.trimBefore = (position) => {
+      while (this.hasNews) this.#readFrame();
+      trim(position);
+    };
   }
 
   get hasNews(): boolean {
@@ -139,7 +149,7 @@ export class DatabaseWatcher {
       if (now < seq) throw new InvariantError(`${this.#name}: the version vector fell from ${origin}@${seq} to ${now}`);
     }
     for (const [origin, seq] of vector) this.#vector.set(origin, seq);
-    this.#merged = this.#database.writesHeld;
+    this.#merged = false;
   }
 
   /** A full sync begins that leaves no mark in the log. */

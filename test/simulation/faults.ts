@@ -4,9 +4,15 @@
  * Invariant: after `end` everything that a fault broke has been mended, but for instances that are down, which the caller starts.
  */
 import { machineName } from './instance/simulated-instance.ts';
+import type { OriginName } from './batch-decoder.ts';
+import { HardFaults } from './hard-faults.ts';
+import type { Trouble } from './profile.ts';
 import type { SimulatedNode } from './simulated-node.ts';
+import type { Commands } from './workload.ts';
 import type { SeededRandom } from './world/random.ts';
 import type { SimulatedWorld } from './world/world.ts';
+
+export type CrashKind = 'kill' | 'lose-current' | 'lose-current-and-all-unsynced';
 
 export interface FaultOptions {
   readonly world: SimulatedWorld;
@@ -18,6 +24,12 @@ export interface FaultOptions {
   readonly mayCrash: (node: SimulatedNode) => boolean;
   /** Whether all that it has, or comes back with, is safe with another one. */
   readonly mayForget: (node: SimulatedNode) => boolean;
+  /** How much of an origin anybody has seen. */
+  readonly known: (origin: OriginName) => number;
+  readonly troubles: ReadonlySet<Trouble>;
+  /** A client's commands, outside its own stream: a fault needs them at that moment. */
+  readonly execute: (node: SimulatedNode, commands: Commands) => void;
+  readonly flushes: boolean;
 }
 
 const DOWN_MS_MEAN = 6000;
@@ -26,13 +38,25 @@ const CUT_MS_MEAN = 8000;
 const DOWN_MS_MIN = 100;
 /** That an instance which is started comes back from a backup. */
 const RESTORE_CHANCE = 0.3;
+const SLOW_MS_MEAN = 10_000;
+/** Two minutes, an hour, a year, and beyond 2039. */
+const WILD_MS = [120_000, 3_600_000, 31_536_000_000, 18 * 31_536_000_000];
 
 export class Faults {
   readonly #options: FaultOptions;
+  readonly #hard: HardFaults;
+  readonly #wild = new Set<SimulatedNode>();
   #round = 0;
 
   constructor(options: FaultOptions) {
     this.#options = options;
+    this.#hard = new HardFaults({
+      ...options,
+      later: (delayMs, run) => this.#later(delayMs, run),
+      crash: (node, how) => this.#crash(node, how),
+      stop: (node) => this.#stop(node),
+      startLater: (node, delayMs) => this.#startLater(node, delayMs),
+    });
   }
 
   begin(): void {
@@ -44,8 +68,10 @@ export class Faults {
     this.#round++;
     const { world, nodes } = this.#options;
     world.network.healAll();
+    for (const node of this.#wild) node.machine.clock.correct();
+    this.#wild.clear();
     for (const node of nodes) {
-      node.machine.disk.speed.syncMs = 2;
+      node.machine.disk.mend();
       node.instance?.engine.resume();
     }
   }
@@ -59,7 +85,8 @@ export class Faults {
   }
 
   #cause(): void {
-    const { random, nodes, world } = this.#options;
+    const { random, nodes, world, troubles } = this.#options;
+    const weightOf = (trouble: Trouble, weight: number): number => (troubles.has(trouble) ? weight : 0);
     const node = random.pick(nodes);
     const other = random.pick(nodes.filter((each) => each !== node));
     const [from, to] = [machineName(node.id), machineName(other.id)];
@@ -72,9 +99,15 @@ export class Faults {
       [1, () => this.#stop(node)],
       [1, () => this.#pause(node, other)],
       [1, () => this.#jump(node)],
-      [1, () => this.#slowDisk(node)],
-      [1, () => this.#snapshot(node)],
+      [1, () => this.#slowSync(node)],
+      [1, () => this.#hard.snapshot(node)],
       [0.5, () => this.#crashAll()],
+      [weightOf('slow-disks', 3), () => this.#slowDisk(node)],
+      [weightOf('slow-lines', 3), () => this.#slowLine(from, to)],
+      [weightOf('late-tails', 4), () => this.#hard.lateTail()],
+      [weightOf('wild-clocks', 1), () => this.#wildClock(node)],
+      [weightOf('old-copies', 2), () => this.#stop(node)],
+      [weightOf('worst-moments', 5), () => this.#hard.worstMoment(node)],
     ])();
   }
 
@@ -94,10 +127,11 @@ export class Faults {
     }
   }
 
-  #crash(node: SimulatedNode, how: 'kill' | 'lose-current'): void {
-    if (!this.#options.mayCrash(node)) return;
+  #crash(node: SimulatedNode, how: CrashKind): boolean {
+    if (node.state === 'down' || !this.#options.mayCrash(node)) return false;
     node.crash(how);
     this.#startLater(node);
+    return true;
   }
 
   #crashAll(): void {
@@ -105,17 +139,17 @@ export class Faults {
   }
 
   #stop(node: SimulatedNode): void {
-    if (!this.#options.mayCrash(node)) return;
+    if (node.state !== 'ready' || !(node.keepsAllWhenStopped || this.#options.mayCrash(node))) return;
     node.stop();
     this.#startLater(node);
   }
 
-  #startLater(node: SimulatedNode): void {
-    const { random, mayForget } = this.#options;
-    const delayMs = DOWN_MS_MIN + random.exponential(DOWN_MS_MEAN);
-    this.#later(delayMs, () => {
+  #startLater(node: SimulatedNode, delayMs?: number): void {
+    const { random, mayForget, known, troubles } = this.#options;
+    this.#later(delayMs ?? DOWN_MS_MIN + random.exponential(DOWN_MS_MEAN), () => {
       if (node.state === 'stopping') return this.#startLater(node);
-      if (node.mayRestore && random.chance(RESTORE_CHANCE) && mayForget(node)) node.restore();
+      const chance = troubles.has('old-copies') ? 2 * RESTORE_CHANCE : RESTORE_CHANCE;
+      if (node.mayRestore && random.chance(chance) && mayForget(node)) node.restore(random, known);
       node.start();
     });
   }
@@ -136,15 +170,38 @@ export class Faults {
     node.machine.clock.jump(byMs);
   }
 
-  #slowDisk(node: SimulatedNode): void {
-    node.machine.disk.speed.syncMs = 80;
-    this.#later(this.#options.random.exponential(CUT_MS_MEAN), () => (node.machine.disk.speed.syncMs = 2));
+  #slowSync(node: SimulatedNode): void {
+    node.machine.disk.slow({ syncMs: 80 });
+    this.#later(this.#options.random.exponential(CUT_MS_MEAN), () => node.machine.disk.mend());
   }
 
-  #snapshot(node: SimulatedNode): void {
-    if (node.state !== 'ready') return;
-    const engine = node.instance!.engine;
-    engine.snapshot().catch((error: Error) => this.#options.world.note(31, () => `snapshot failed: ${error.message}`));
+  /** As under somebody else's load: little throughput, an fsync of seconds. */
+  #slowDisk(node: SimulatedNode): void {
+    const { random, world } = this.#options;
+    const bytesPerMs = random.pick([5, 50, 500]);
+    const syncMs = random.pick([50, 500, 3000]);
+    world.note(32, () => `${machineName(node.id)}: disk of ${bytesPerMs} bytes per ms, fsync of ${syncMs} ms`);
+    node.machine.disk.slow({ bytesPerMs, syncMs });
+    this.#later(random.exponential(SLOW_MS_MEAN), () => node.machine.disk.mend());
+  }
+
+  #slowLine(from: string, to: string): void {
+    const { random, world } = this.#options;
+    world.network.slow(from, to, random.pick([8, 30, 100]));
+    this.#later(random.exponential(SLOW_MS_MEAN), () => world.network.slow(from, to, Infinity));
+  }
+
+  /** A clock that somebody has set wrong, and sets right after a while. */
+  #wildClock(node: SimulatedNode): void {
+    const { random, world } = this.#options;
+    const byMs = random.pick(WILD_MS) * random.real(0.5, 1.5);
+    world.note(33, () => `${machineName(node.id)}: the wall clock is set ${Math.round(byMs / 1000)} s ahead`);
+    node.machine.clock.jump(Math.round(byMs));
+    this.#wild.add(node);
+    this.#later(random.exponential(SLOW_MS_MEAN), () => {
+      node.machine.clock.correct();
+      this.#wild.delete(node);
+    });
   }
 
   #later(delayMs: number, run: () => void): void {

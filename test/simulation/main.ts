@@ -1,10 +1,11 @@
 /**
- * `npm run simulate -- --seed 42 [--seeds 200] [--minutes 60] [--instances 3] [--trace]`
+ * `npm run simulate -- --seed 42 [--seeds 200] [--minutes 60] [--instances 3] [--troubles a,b] [--trace]`
  *
  * One line per seed that fails, with the command that reproduces it; exit code 1 if any does.
  */
 import { parseArgs } from 'node:util';
 import { Simulation } from './simulation.ts';
+import { TROUBLES, type Trouble } from './profile.ts';
 import { Workload } from './workload.ts';
 
 const { values } = parseArgs({
@@ -13,6 +14,7 @@ const { values } = parseArgs({
     seeds: { type: 'string', default: '1' },
     minutes: { type: 'string', default: '10' },
     instances: { type: 'string', default: '3' },
+    troubles: { type: 'string' },
     trace: { type: 'boolean', default: false },
     verbose: { type: 'boolean', default: false },
   },
@@ -22,6 +24,10 @@ const first = Number(values.seed);
 const count = Number(values.seeds);
 const minutes = Number(values.minutes);
 const instances = Number(values.instances);
+const chosen = values.troubles?.split(',').filter((word) => word !== '');
+const unknown = chosen?.find((word) => !TROUBLES.includes(word as Trouble));
+if (unknown !== undefined) throw new Error(`--troubles: ${unknown} is none of ${TROUBLES.join(', ')}`);
+const troubles = chosen as Trouble[] | undefined;
 let failed = 0;
 
 if (Workload.missing.length > 0) console.log(`not simulated, since they do not exist: ${Workload.missing.join(' ')}`);
@@ -30,6 +36,7 @@ for (let seed = first; seed < first + count; seed++) {
     seed,
     minutes,
     instances,
+    ...(troubles === undefined ? {} : { troubles }),
     ...(values.trace ? { trace: (line: string) => console.log(line) } : {}),
   });
   try {
@@ -37,13 +44,15 @@ for (let seed = first; seed < first + count; seed++) {
     if (values.verbose || count === 1) {
       console.log(
         `seed ${seed}: ${report.batches} batches, ${report.events} events, ${report.comparisons} comparisons, ` +
-          `trace ${report.traceHash} (${report.profile})`,
+          `longest turn ${simulation.longestTurn.toFixed(2)} of what is allowed, trace ${report.traceHash} (${report.profile})`,
       );
     }
   } catch (error) {
     failed++;
     const { message, stack } = error as Error;
-    const command = `npm run simulate -- --seed ${seed} --minutes ${minutes} --instances ${instances}`;
+    const command =
+      `npm run simulate -- --seed ${seed} --minutes ${minutes} --instances ${instances}` +
+      (values.troubles === undefined ? '' : ` --troubles ${values.troubles}`);
     console.log(
       `seed ${seed} failed at ${(simulation.world.nowMs / 1000).toFixed(3)} s: ${message}. Again: ${command}`,
     );

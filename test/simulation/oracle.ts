@@ -79,6 +79,20 @@ export class Oracle {
     for (const batch of ordered) this.#takeBatch(batch);
   }
 
+  /** Names what has expired before that time and is still there, keys and fields; null: nothing. */
+  overdue(beforeMs: number): string | null {
+    for (const [name, key] of this.#keys) {
+      const cells = [
+        [`key ${name}`, key] as const,
+        ...[...key.fields].map(([field, cell]) => [`field ${field} of ${name}`, cell] as const),
+      ];
+      const isThere = this.visible(name).type !== 'none';
+      const late = isThere && cells.find(([, cell]) => (cell === key || exists(cell)) && expiryOf(cell) < beforeMs);
+      if (late) return `${late[0]} (at ${expiryOf(late[1])})`;
+    }
+    return null;
+  }
+
   visible(name: string): Visible {
     const key = this.#keys.get(name);
     if (key === undefined) return { type: 'none' };

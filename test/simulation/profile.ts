@@ -1,5 +1,6 @@
 /** What kind of run a seed is: how durable, how busy, how large the backlog, how wrong the clocks. */
 import type { Persistence } from '../../src/instance/config.ts';
+import type { Pace } from './world/clock.ts';
 import type { SeededRandom } from './world/random.ts';
 
 export interface InstanceProfile {
@@ -21,12 +22,47 @@ export interface Profile {
   readonly keys: number;
   /** FLUSHALL happens; then there are no books of the clients. */
   readonly flushes: boolean;
+  readonly troubles: ReadonlySet<Trouble>;
+  readonly arenaSegmentBytes: number;
+  readonly arenaBytesMax: number;
+  readonly windowBytes: number;
+  readonly pace: Pace;
 }
+
+/**
+ * What a run has besides the ordinary faults. Each seed draws a few: a run that has everything shows little but what fails first.
+ *
+ *   large-values      at, below and above every limit of a size
+ *   large-containers  hashes and sets that are large against every slice
+ *   storms            much expires at once, keys and fields
+ *   full-memory       an arena that the workload fills
+ *   slow-disks        throughput of an old disk, an fsync of seconds
+ *   slow-lines        links with little bandwidth
+ *   late-tails        an instance loses its last writes, and a peer that is cut off has them and brings them back late
+ *   wild-clocks       one instance's clock is hours or years ahead for a while
+ *   old-copies        data folders are put back to any earlier state
+ *   worst-moments     what stops, crashes and cuts does so while a snapshot or full sync runs
+ */
+export const TROUBLES = [
+  'large-values',
+  'large-containers',
+  'storms',
+  'full-memory',
+  'slow-disks',
+  'slow-lines',
+  'late-tails',
+  'wild-clocks',
+  'old-copies',
+  'worst-moments',
+] as const;
+export type Trouble = (typeof TROUBLES)[number];
 
 export interface ProfileOptions {
   readonly seed: number;
   readonly instances: number;
   readonly minutes: number;
+  /** Instead of what the seed draws. */
+  readonly troubles?: readonly Trouble[];
 }
 
 const ALWAYS: Persistence = { kind: 'aof', fsync: 'always' };
@@ -43,6 +79,19 @@ const BUSY_MINUTES_MAX = 5;
 /** Few keys make conflicts; every so many seeds there are many, so that tables grow and shrink under scans, snapshots and merges. */
 const MANY_KEYS_EVERY = 8;
 const MANY_KEYS = 300;
+
+const TROUBLE_CHANCE = 0.25;
+const MIB = 1024 * 1024;
+/** Of an arena, the last segments stay free for what peers send: the small one takes three MiB. */
+const ARENA = { arenaSegmentBytes: MIB, arenaBytesMax: 64 * MIB };
+const SMALL_ARENA = { arenaSegmentBytes: MIB / 4, arenaBytesMax: 8 * MIB };
+const WINDOWS_BYTES = [16 * 1024, 64 * 1024, 256 * 1024];
+/** Scheduler pauses: rarely within a turn, or so often that every loop meets one. */
+const PACES: readonly Pace[] = [
+  { readingMs: 0.001, pauseChance: 0.0005, pauseMsMean: 3 },
+  { readingMs: 0.002, pauseChance: 0.01, pauseMsMean: 2 },
+  { readingMs: 0.005, pauseChance: 0.1, pauseMsMean: 1 },
+];
 
 export function chooseProfile(random: SeededRandom, options: ProfileOptions): Profile {
   const { seed, instances, minutes } = options;
@@ -67,8 +116,17 @@ export function chooseProfile(random: SeededRandom, options: ProfileOptions): Pr
   const keys = hasMany ? MANY_KEYS : fewKeys;
   const flushes = random.chance(0.25) || hasMany;
   const kinds = common === null ? chosen.map(({ persistence }) => nameOf(persistence)).join('+') : nameOf(common);
+  const drawn = TROUBLES.filter(() => random.chance(TROUBLE_CHANCE));
+  const troubles = new Set(options.troubles ?? drawn);
+  const name = [
+    kinds,
+    `backlog ${backlogBytesMax}`,
+    `${keys} keys per type`,
+    ...(flushes ? ['flushes'] : []),
+    ...troubles,
+  ];
   return {
-    name: `${kinds}, backlog ${backlogBytesMax}, ${keys} keys per type${flushes ? ', flushes' : ''}`,
+    name: name.join(', '),
     instances: chosen,
     backlogBytesMax,
     logSegmentBytes: random.pick([4_000, 40_000, 1_000_000]),
@@ -76,5 +134,9 @@ export function chooseProfile(random: SeededRandom, options: ProfileOptions): Pr
     faultEveryMs: random.pick([1500, 4000, 12_000]) * stretch,
     keys,
     flushes,
+    troubles,
+    ...(troubles.has('full-memory') ? SMALL_ARENA : ARENA),
+    windowBytes: random.pick(WINDOWS_BYTES),
+    pace: random.pick(PACES),
   };
 }

@@ -7,7 +7,7 @@ import { SEGMENT_MASK, SEGMENT_SHIFT } from '../../src/memory/arena.ts';
 import { ELEMENT_KEY_OFFSET } from '../../src/crdt/element.ts';
 import type { Database } from '../../src/database/database.ts';
 import { KeyRef, TYPE } from '../../src/database/key-ref.ts';
-import type { ValueRef } from '../../src/database/keyspace.ts';
+import type { ValueRef } from '../../src/database/value-ref.ts';
 import type { Visible } from './oracle.ts';
 
 const text = ({ bytes, start, length }: ValueRef): string =>

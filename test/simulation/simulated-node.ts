@@ -10,9 +10,21 @@ import { originName, type Context, type OriginName } from './batch-decoder.ts';
 import { machineName, SimulatedInstance, type InstanceSettings } from './instance/simulated-instance.ts';
 import type { DiskBackup } from './world/disk.ts';
 import type { Machine } from './world/machine.ts';
+import type { SeededRandom } from './world/random.ts';
 import type { SimulatedWorld } from './world/world.ts';
 
 export type NodeState = 'down' | 'starting' | 'ready' | 'stopping';
+
+interface Backup {
+  readonly files: DiskBackup;
+  readonly vector: Context;
+  /** The own origin at that time, and how much of it there was. */
+  readonly origin: OriginName;
+  readonly seq: number;
+}
+
+/** The first one, which is old as a rule, and the latest ones. */
+const BACKUPS_MAX = 4;
 
 export interface NodeOptions {
   readonly world: SimulatedWorld;
@@ -35,9 +47,10 @@ export class SimulatedNode {
   #watcher: DatabaseWatcher | null = null;
   readonly #options: NodeOptions;
   #starts = 0;
+  #effects = 0;
   #cleanStop = false;
-  /** Of its first clean stop since the last restore: so it is old as a rule. */
-  #backup: { readonly files: DiskBackup; readonly vector: Context } | null = null;
+  /** Of clean stops. */
+  readonly #backups: Backup[] = [];
 
   constructor(options: NodeOptions) {
     this.#options = options;
@@ -80,46 +93,75 @@ export class SimulatedNode {
         if (start !== this.#starts || this.state !== 'stopping') return;
         this.watch();
         this.#cleanStop = this.#options.settings.persistence.kind !== 'disabled';
+        const { instance, generation } = this.instance!.database.self;
         this.#end();
         this.machine.stop();
-        this.#backup ??= { files: this.machine.disk.backUp(), vector: this.vector };
+        this.#backUp(originName(instance, generation));
       },
       (error: Error) => this.#options.world.fail(error),
     );
   }
 
-  /** It is down, and there is something to go back to. */
-  get mayRestore(): boolean {
-    return this.state === 'down' && this.#backup !== null;
+  /** A stop in order loses nothing: it has a log or takes a snapshot. */
+  get keepsAllWhenStopped(): boolean {
+    return this.#options.settings.persistence.kind !== 'disabled';
   }
 
-  /** What an earlier clean stop had left is put in the place of its files. */
-  restore(): void {
-    if (this.state !== 'down' || this.#backup === null) return;
-    const { files, vector } = this.#backup;
+  /** A snapshot or a full sync is under way. */
+  get isCopying(): boolean {
+    if (this.state !== 'ready') return false;
+    const { database, engine } = this.instance!;
+    return database.isSnapshotting || engine.links().some(({ state }) => state === 'full-sync');
+  }
+
+  /** It is down, and there is something to go back to. */
+  get mayRestore(): boolean {
+    return this.state === 'down' && this.#backups.length > 0;
+  }
+
+  /**
+   * What an earlier clean stop had left is put in the place of its files. They are the very same files again only where its origin has not gone on since
+   * (`known`: how far anybody has seen it): nothing on such a disk tells that it is old, so its dots would be used twice.
+   */
+  restore(random: SeededRandom, known: (origin: OriginName) => number): void {
+    if (!this.mayRestore) return;
+    const { files, vector, origin, seq } = random.pick(this.#backups);
+    const how = known(origin) === seq && random.chance(0.5) ? 'rolled back' : 'copied';
     this.#options.world.note(
       103,
-      () => `${machineName(this.id)}: a backup is put back, with ${describeVector(vector)}`,
+      () => `${machineName(this.id)}: a backup is put back (${how}), with ${describeVector(vector)}`,
     );
-    this.machine.disk.restore(files);
+    this.machine.disk.restore(files, how);
     this.vector = vector;
     this.durable = vector;
     this.#cleanStop = false;
-    this.#backup = null;
   }
 
-  crash(how: 'kill' | 'lose-current'): void {
+  #backUp(origin: OriginName): void {
+    if (this.#backups.length === BACKUPS_MAX) this.#backups.splice(1, 1);
+    const { vector } = this;
+    this.#backups.push({ files: this.machine.disk.backUp(), vector, origin, seq: vector.get(origin) ?? 0 });
+  }
+
+  crash(how: 'kill' | 'lose-current' | 'lose-current-and-all-unsynced'): void {
     if (this.state === 'down') return;
     this.watch();
     if (how === 'kill' && this.#systemHasAll()) this.durable = this.vector;
     this.#end();
     if (how === 'kill') this.machine.kill();
-    else this.machine.loseCurrent();
+    else this.machine.loseCurrent(how === 'lose-current' ? 'by chance' : 'none');
   }
 
   /** There is something in the log that has not been read. */
   get hasNews(): boolean {
     return this.#watcher?.hasNews ?? false;
+  }
+
+  /** Effects that were applied since the last call. */
+  takeEffects(): number {
+    const effects = this.#effects;
+    this.#effects = 0;
+    return effects;
   }
 
   /** Reads the log and notes what is durable: often, and before anything drastic. */
@@ -143,6 +185,7 @@ export class SimulatedNode {
     this.#checkRecovery(vector);
     this.vector = vector;
     this.#watcher = new DatabaseWatcher(this.#options.chronicle, instance.database, machineName(this.id));
+    this.#watcher.onBatch = (batch) => (this.#effects += batch.effects.length);
     this.#options.world.note(101, () => `${machineName(this.id)}: ready with ${describeVector(vector)}`);
     this.#options.onReady(this);
   }

@@ -7,23 +7,26 @@
  */
 import type { Context } from './batch-decoder.ts';
 import { Chronicle, InvariantError } from './chronicle.ts';
-import { compareWithOracle, describe, DivergenceError } from './compare.ts';
+import { compareWithOracle, DivergenceError } from './compare.ts';
 import { Faults } from './faults.ts';
 import { machineName } from './instance/simulated-instance.ts';
 import { Ledger, COUNTER_KEY, SET_KEY } from './ledger.ts';
 import { Oracle } from './oracle.ts';
-import { chooseProfile, type Profile } from './profile.ts';
+import { chooseProfile, type Profile, type Trouble } from './profile.ts';
 import { readVisible } from './read-visible.ts';
 import { describeVector, SimulatedNode } from './simulated-node.ts';
-import { originName } from './batch-decoder.ts';
-import { Workload } from './workload.ts';
+import { originName, type OriginName } from './batch-decoder.ts';
+import { isLinear, makeRoom, Workload, type Commands } from './workload.ts';
 import { SeededRandom } from './world/random.ts';
+import { meterWork } from './world/work-meter.ts';
 import { SimulatedWorld, type TraceLine } from './world/world.ts';
 
 export interface SimulationOptions {
   readonly seed: number;
   readonly minutes: number;
   readonly instances: number;
+  /** Instead of what the seed draws. */
+  readonly troubles?: readonly Trouble[];
   readonly trace?: TraceLine;
 }
 
@@ -41,6 +44,12 @@ const STORM_MS = { min: 15_000, max: 60_000 } as const;
 const CALM_MS_MAX = 240_000;
 /** Level for so long: what expires soon has expired, what is written is synced, what is stable is known to be. */
 const LEVEL_MS = 12_000;
+const HASHES = ['h0', 'bh0'];
+/** Steps of work in one turn (see world/work-meter.ts), whatever is stored; and how many more per effect that was applied in it. */
+const TURN_STEPS_MAX = 4000;
+const STEPS_PER_EFFECT_MAX = 12;
+/** While an instance loads nobody sees how many effects it replays. */
+const REPLAY_FACTOR = 10;
 /** A key that expired longer ago than this must have been removed. */
 const EXPIRED_MS_MAX = 30_000;
 
@@ -55,6 +64,9 @@ export class Simulation {
   readonly #nodes: SimulatedNode[] = [];
   readonly #workload: Workload;
   readonly #faults: Faults;
+  /** The longest turn so far, as a share of what was allowed. */
+  longestTurn = 0;
+  #turnIsLong = false;
   #storming = false;
   #members = 0;
   #batches = 0;
@@ -67,19 +79,22 @@ export class Simulation {
     this.profile = chooseProfile(this.#random, options);
     const ids = this.profile.instances.map(({ id }) => id);
     for (const { id, persistence, offsetMs, drift } of this.profile.instances) {
-      const { backlogBytesMax, logSegmentBytes } = this.profile;
+      const { backlogBytesMax, logSegmentBytes, arenaSegmentBytes, arenaBytesMax } = this.profile;
+      const machine = this.world.addMachine(machineName(id), { offsetMs, drift });
+      machine.clock.pace = this.profile.pace;
       this.#nodes.push(
         new SimulatedNode({
           world: this.world,
-          machine: this.world.addMachine(machineName(id), { offsetMs, drift }),
+          machine,
           chronicle: this.#chronicle,
-          settings: { id, ids, persistence, backlogBytesMax, logSegmentBytes },
+          settings: { id, ids, persistence, backlogBytesMax, logSegmentBytes, arenaSegmentBytes, arenaBytesMax },
           onReady: () => this.#forgetLost(),
         }),
       );
     }
-    const { keys, flushes, faultEveryMs } = this.profile;
-    this.#workload = new Workload({ random: new SeededRandom(options.seed, 'workload'), keys, flushes });
+    const { keys, flushes, faultEveryMs, troubles } = this.profile;
+    this.world.network.windowBytes = this.profile.windowBytes;
+    this.#workload = new Workload({ random: new SeededRandom(options.seed, 'workload'), keys, flushes, troubles });
     this.#faults = new Faults({
       world: this.world,
       random: new SeededRandom(options.seed, 'faults'),
@@ -87,7 +102,13 @@ export class Simulation {
       everyMs: faultEveryMs,
       mayCrash: (node) => this.#mayCrash(node),
       mayForget: (node) => this.#mayForget(node),
+      known: (origin) => this.#known(origin),
+      troubles,
+      flushes,
+      execute: (node, commands) => this.#execute(node, commands),
     });
+    meterWork();
+    this.world.onTurn = (name, steps) => this.#judgeTurn(name, steps);
   }
 
   async run(): Promise<SimulationReport> {
@@ -131,16 +152,23 @@ export class Simulation {
     while (this.world.nowMs - levelSinceMs < LEVEL_MS || !this.#isLevel()) {
       if (this.world.nowMs > deadlineMs) throw new DivergenceError(this.#describeStandstill());
       for (const node of this.#nodes) if (node.state === 'down') node.start();
+      if (this.profile.troubles.has('full-memory') && !this.#isLevel()) this.#makeRoom();
+      if (this.profile.troubles.has('wild-clocks')) for (const node of this.#nodes) node.instance?.engine.acceptClock();
       await this.#run(500);
       if (!this.#isLevel()) levelSinceMs = Infinity;
       else if (levelSinceMs === Infinity) levelSinceMs = this.world.nowMs;
     }
   }
 
+  /** As an operator does where an instance is full and cannot take what others have written. */
+  #makeRoom(): void {
+    for (const node of this.#nodes) this.#execute(node, makeRoom(this.#random));
+  }
+
   #isLevel(): boolean {
     const first = this.#nodes[0]!;
     return this.#nodes.every((node) => {
-      if (node.state !== 'ready' || node.instance!.database.writesHeld) return false;
+      if (node.state !== 'ready' || !node.instance!.database.isSettled) return false;
       node.watch();
       return describeVector(node.vector) === describeVector(first.vector);
     });
@@ -179,8 +207,7 @@ export class Simulation {
           ['SADD', SET_KEY, member],
         ]
       : this.#workload.next();
-    const { seq } = node.instance!.execute(commands);
-    this.world.note(seq, () => `${machineName(node.id)} @${seq}: ${JSON.stringify(commands).slice(0, 200)}`);
+    const seq = this.#execute(node, commands);
     if (seq === 0) return;
     const origin = originName(database.self.instance, database.self.generation);
     if (isEntry) this.#ledger.note(amount, member);
@@ -189,14 +216,53 @@ export class Simulation {
     engine.log.whenDurable(engine.log.endPosition, () => this.#ledger.acknowledge(origin, seq));
   }
 
+  /** Runs the commands as one batch, if the node takes writes. Returns its seq; 0: nothing was changed. */
+  #execute(node: SimulatedNode, commands: Commands): number {
+    if (node.state !== 'ready' || !node.instance!.acceptsWrites) return 0;
+    if (isLinear(commands)) this.#turnIsLong = true;
+    const { seq, refused } = node.instance!.execute(commands);
+    this.world.note(seq, () => `${machineName(node.id)} @${seq}: ${JSON.stringify(commands).slice(0, 200)}`);
+    if (refused !== null && commands.length === 1 && seq > 0) {
+      throw new InvariantError(`${machineName(node.id)} refused ${commands[0]![0]} (${refused}) and changed something`);
+    }
+    this.#checkHashes(node);
+    return seq;
+  }
+
+  /** A hash whose fields have all expired is no key, whoever may remove it; and to ask takes no longer where it is large. */
+  #checkHashes(node: SimulatedNode): void {
+    for (const key of HASHES) {
+      const [type, length] = node.instance!.execute([
+        ['TYPE', key],
+        ['HLEN', key],
+      ]).replies;
+      if (type === 'hash' && length === 0) {
+        throw new InvariantError(`${machineName(node.id)} shows ${key} as a hash, and no field of it`);
+      }
+    }
+  }
+
+  /** What one turn did must not grow with what is stored: only with what a client asked for, and with the batches that it applied. */
+  #judgeTurn(name: string, steps: number): void {
+    let allowed = TURN_STEPS_MAX;
+    for (const node of this.#nodes) {
+      if (node.hasNews) node.watch();
+      allowed += STEPS_PER_EFFECT_MAX * node.takeEffects();
+    }
+    const isStarting = this.#nodes.some(({ id, state }) => state === 'starting' && machineName(id) === name);
+    if (isStarting) allowed *= REPLAY_FACTOR;
+    const isLong = this.#turnIsLong;
+    this.#turnIsLong = false;
+    this.longestTurn = Math.max(this.longestTurn, isLong ? 0 : steps / allowed);
+    if (steps <= allowed || isLong) return;
+    throw new InvariantError(`${name} was held up: one turn took ${steps} steps of work, ${allowed} were allowed`);
+  }
+
   // ---------------------------------------------------------------- watching
 
   /** Logs are read after every event: the chronicle must see a batch in its author's log before it sees what builds on it elsewhere. */
   async #run(durationMs: number): Promise<void> {
-    await this.world.run(this.world.nowMs + durationMs, () => {
-      for (const node of this.#nodes) if (node.hasNews) node.watch();
-      return false;
-    });
+    await this.world.run(this.world.nowMs + durationMs);
   }
 
   #watchForEver(): void {
@@ -208,8 +274,11 @@ export class Simulation {
 
   /** What nobody has, or may come back with, is gone: its dots may be used again. */
   #forgetLost(): void {
-    const known = (origin: string): number => Math.max(...this.#nodes.map((node) => node.vector.get(origin) ?? 0));
-    this.#chronicle.forgetBeyond(known);
+    this.#chronicle.forgetBeyond((origin) => this.#known(origin));
+  }
+
+  #known(origin: OriginName): number {
+    return Math.max(...this.#nodes.map((node) => node.vector.get(origin) ?? 0));
   }
 
   /** What was compared before must not be lost: it is on this instance's disk, or somebody else has it. */
@@ -259,12 +328,8 @@ export class Simulation {
       database.setTime(nowMs);
     }
     this.#checkDigests();
-    for (const key of this.#oracle.keyNames) {
-      const visible = this.#oracle.visible(key);
-      if (visible.type !== 'none' && visible.expiryMs < nowMs - EXPIRED_MS_MAX) {
-        throw new InvariantError(`key ${JSON.stringify(key)} has expired and nobody removes it: ${describe(visible)}`);
-      }
-    }
+    const overdue = this.#oracle.overdue(nowMs - EXPIRED_MS_MAX);
+    if (overdue !== null) throw new InvariantError(`${overdue} has expired and nobody removes it`);
   }
 
   #checkDigests(): void {

@@ -2,9 +2,13 @@
  * Random commands over few keys, so that conflicts are the rule: every write command of the types that exist, with arguments that make
  * sense often and fail sometimes, different types under one name included.
  *
+ * Beside them what a profile's troubles ask for: values next to a limit, containers that grow large and go at once, much that expires together.
+ *
  * Invariant: the commands are a function of the random stream alone, never of replies, so that a changed engine meets the same workload.
  */
 import { isKnownCommand } from './instance/command-runner.ts';
+import { EDGES } from './limits.ts';
+import type { Trouble } from './profile.ts';
 import type { SeededRandom } from './world/random.ts';
 
 type Make = (workload: Workload) => readonly string[];
@@ -14,6 +18,8 @@ const MEMBERS = ['m1', 'm2', 'm3', 'm4', 'm5'];
 const OFTEN = 10;
 const SOMETIMES = 3;
 const RARELY = 0.05;
+/** Of the commands of a run that has troubles. */
+const TROUBLE_SHARE = 0.3;
 
 const COMMANDS: readonly (readonly [weight: number, name: string, make: Make])[] = [
   [OFTEN, 'SET', (w) => ['SET', w.key('s'), w.value(), ...w.setOptions()]],
@@ -51,14 +57,73 @@ const COMMANDS: readonly (readonly [weight: number, name: string, make: Make])[]
   [SOMETIMES, 'SUNIONSTORE', (w) => ['SUNIONSTORE', w.key('g'), w.key('g'), w.key('g')]],
   [SOMETIMES, 'SINTERSTORE', (w) => ['SINTERSTORE', w.key('g'), w.key('g'), w.key('g')]],
   [SOMETIMES, 'SDIFFSTORE', (w) => ['SDIFFSTORE', w.key('g'), w.key('g'), w.key('g')]],
+  [SOMETIMES, 'HPEXPIRE', (w) => ['HPEXPIRE', w.key('h'), w.ttlMs(), 'FIELDS', '2', w.pick(FIELDS), w.pick(FIELDS)]],
+  [SOMETIMES, 'HPERSIST', (w) => ['HPERSIST', w.key('h'), 'FIELDS', '1', w.pick(FIELDS)]],
   [SOMETIMES, 'RENAME', (w) => ['RENAME', w.key(), w.key()]],
   [SOMETIMES, 'RENAMENX', (w) => ['RENAMENX', w.key(), w.key()]],
   [SOMETIMES, 'COPY', (w) => ['COPY', w.key(), w.key(), ...w.pick([[], ['REPLACE']])]],
   [RARELY, 'FLUSHALL', () => ['FLUSHALL']],
 ];
 
+const LARGE_HASHES = ['bh0', 'bh1'];
+const LARGE_SETS = ['bg0', 'bg1'];
+const LARGE = [...LARGE_HASHES, ...LARGE_SETS];
+/** Names of what a large container may hold. */
+const LARGE_ELEMENTS = 5000;
+/** How many a command adds. */
+const RUN = 250;
+const STORM = 40;
+const BULKY_KEYS = 300;
+/** Of a batch or record: what lies around a value. */
+const SURROUNDINGS_BYTES = 80;
+
+/** What troubles add to the commands: several commands are one transaction. */
+const OF_TROUBLE: Partial<Record<Trouble, readonly (readonly [weight: number, make: (w: Workload) => Commands])[]>> = {
+  'large-values': [
+    [3, (w) => [['SET', w.key('s'), w.largeValue()]]],
+    [1, (w) => [['HSET', w.key('h'), w.pick(FIELDS), w.largeValue()]]],
+    [1, (w) => [['SADD', w.key('g'), w.largeValue()]]],
+    [1, (w) => [['APPEND', w.key('s'), w.largeValue()]]],
+    [0.5, (w) => [['SET', w.largeValue(), w.value()]]],
+    [0.5, (w) => Array.from({ length: 4 }, () => ['SET', w.key('s'), w.largeValue()])],
+  ],
+  'large-containers': [
+    [6, (w) => [['HSET', w.pick(LARGE_HASHES), ...w.run((name) => [name, 'v'])]]],
+    [2, (w) => w.run((name) => [name]).map((name) => ['HINCRBY', 'bh0', name, '1'])],
+    [6, (w) => [['SADD', w.pick(LARGE_SETS), ...w.run((name) => [name])]]],
+    [0.5, (w) => [['SREM', w.pick(LARGE_SETS), ...w.run((name) => [name])]]],
+    [0.5, (w) => [['DEL', w.pick(LARGE)]]],
+    [0.2, (w) => [['SET', w.pick(LARGE), w.value()]]],
+    [0.3, (w) => [['PEXPIRE', w.pick(LARGE), w.ttlMs()]]],
+    [0.5, (w) => [['PERSIST', w.pick(LARGE)]]],
+    [1, (w) => [['HPEXPIRE', w.pick(LARGE_HASHES), w.ttlMs(), 'FIELDS', String(RUN), ...w.run((name) => [name])]]],
+  ],
+  storms: [
+    [2, (w) => Array.from({ length: STORM }, (_, i) => ['SET', `t${i}`, w.value(), 'PX', '1500'])],
+    [1, (w) => [['HSET', w.key('h'), ...FIELDS.flatMap((field) => [field, 'v'])], expireAll(w.key('h'))]],
+    [1, (w) => Array.from({ length: STORM }, (_, i) => ['PEXPIRE', `t${i}`, w.ttlMs()])],
+  ],
+  'full-memory': [
+    [8, (w) => [['SET', `x${w.pick(BULKY)}`, 'x'.repeat(Number(w.integer(4_000, 40_000)))]]],
+    [1, (w) => [['DEL', `x${w.pick(BULKY)}`]]],
+  ],
+};
+
+const BULKY = Array.from({ length: BULKY_KEYS }, (_, i) => i);
+const expireAll = (key: string): readonly string[] => ['HPEXPIRE', key, '700', 'FIELDS', '4', ...FIELDS];
+
+/** Commands whose work grows with what they read or copy; all others take as long whatever is there. */
+const LINEAR = new Set(['SUNIONSTORE', 'SINTERSTORE', 'SDIFFSTORE', 'RENAME', 'RENAMENX', 'COPY']);
+export const isLinear = (commands: Commands): boolean => commands.some(([name]) => LINEAR.has(name!));
+
+/** Removes what fills the memory. */
+export const makeRoom = (random: SeededRandom): Commands => [['DEL', `x${random.pick(BULKY)}`, random.pick(LARGE)]];
+
+export type Commands = readonly (readonly string[])[];
+
 export interface WorkloadOptions {
   readonly random: SeededRandom;
+  readonly troubles: ReadonlySet<Trouble>;
   /** Keys per type. */
   readonly keys: number;
   readonly flushes: boolean;
@@ -68,10 +133,12 @@ export class Workload {
   readonly #random: SeededRandom;
   readonly #keys: number;
   readonly #choices: readonly (readonly [weight: number, make: Make])[];
+  readonly #ofTrouble: readonly (readonly [weight: number, make: (w: Workload) => Commands])[];
 
   constructor(options: WorkloadOptions) {
     this.#random = options.random;
     this.#keys = options.keys;
+    this.#ofTrouble = [...options.troubles].flatMap((trouble) => OF_TROUBLE[trouble] ?? []);
     // A flush that finds little is no test: where there are many keys they come ten times as often.
     const flushWeight = !options.flushes ? 0 : options.keys > 100 ? 10 * RARELY : RARELY;
     this.#choices = COMMANDS.filter(([, name]) => isKnownCommand(name)).map(
@@ -85,7 +152,10 @@ export class Workload {
   }
 
   /** What one client sends: a command, or now and then several as a transaction. */
-  next(): readonly (readonly string[])[] {
+  next(): Commands {
+    if (this.#ofTrouble.length > 0 && this.#random.chance(TROUBLE_SHARE)) {
+      return this.#random.weighted(this.#ofTrouble)(this);
+    }
     const count = this.#random.chance(0.05) ? this.#random.between(2, 6) : 1;
     return Array.from({ length: count }, () => this.#random.weighted(this.#choices)(this));
   }
@@ -123,6 +193,20 @@ export class Workload {
       [1, () => Buffer.from(random.bytes(random.below(40))).toString('latin1')],
       [0.3, () => 'x'.repeat(random.between(100, 3000))],
     ])();
+  }
+
+  /** A value that is about as long as a limit. */
+  largeValue(): string {
+    const edge = this.#random.pick(EDGES);
+    return String.fromCharCode(this.#random.between(97, 122)).repeat(
+      edge + this.#random.between(-SURROUNDINGS_BYTES, 2),
+    );
+  }
+
+  /** Something for each of a run of names. */
+  run(make: (name: string) => readonly string[]): readonly string[] {
+    const first = this.#random.below(LARGE_ELEMENTS);
+    return Array.from({ length: RUN }, (_, i) => make(`e${(first + i) % LARGE_ELEMENTS}`)).flat();
   }
 
   /** Short ones expire within a run, long ones are compared at its end. */

@@ -3,7 +3,9 @@ import { writeF64, writeU32, writeU48, BATCH, FRAME } from '../../src/crdt/frame
 import { OriginTable, VersionVector } from '../../src/crdt/version-vector.ts';
 import type { Clock, Disk, Timer } from '../../src/host/host.ts';
 import { AppendBuffer } from '../../src/memory/append-buffer.ts';
-import { Log, type LogOptions, type LogPersistence } from '../../src/storage/log.ts';
+import type { StorageLimits } from '../../src/storage/limits.ts';
+import type { RecoveryProgress } from '../../src/storage/loading-pace.ts';
+import { Log, type LogPersistence } from '../../src/storage/log.ts';
 import { recover, type Recovery } from '../../src/storage/recovery.ts';
 import { MemoryDisk } from './memory-disk.ts';
 
@@ -78,6 +80,14 @@ export function encodeBatch(instance: number, generation: number, seq: number, e
   return frame;
 }
 
+export type StartOptions = Partial<StorageLimits> & {
+  readonly persistence?: LogPersistence;
+  readonly beginsGeneration?: boolean;
+  readonly backlogBytesMax?: number;
+  readonly onProgress?: (progress: RecoveryProgress) => void;
+  readonly isStopping?: () => boolean;
+};
+
 export class ToyInstance {
   readonly origins = new OriginTable();
   readonly vector = new VersionVector();
@@ -86,6 +96,7 @@ export class ToyInstance {
   readonly recovered: Buffer[] = [];
   readonly fatal: Error[] = [];
   readonly slowSyncsMs: number[] = [];
+  readonly room: (Error | null)[] = [];
   log: Log | null = null;
   readonly #directory: string;
 
@@ -104,29 +115,36 @@ export class ToyInstance {
     return frame;
   }
 
-  async start(
-    disk: Disk,
-    clock: Clock,
-    options: { persistence?: LogPersistence; beginsGeneration?: boolean } & Partial<
-      Pick<LogOptions, 'segmentBytes' | 'backlogBytesMax' | 'retainBytesMax' | 'memoryWindowBytes'>
-    > = {},
-  ): Promise<{ log: Log; recovery: Recovery }> {
+  async start(disk: Disk, clock: Clock, given: StartOptions = {}): Promise<{ log: Log; recovery: Recovery }> {
+    const { persistence, beginsGeneration, backlogBytesMax, onProgress, isStopping, ...limits } = given;
     const sink = (name: string) => {
       const pieces: Uint8Array[] = [];
+      const vector = new VersionVector();
       return {
+        vector,
+        // The toy's end record.
+        get complete() {
+          return Buffer.concat(pieces).at(-1) === 0x7d;
+        },
         feed: (bytes: Uint8Array) => void pieces.push(Buffer.from(bytes)),
         finish: () => {
           const content = Buffer.concat(pieces);
           this.recovered.push(Buffer.concat([Buffer.from(name), content]));
           for (const [instance, seq] of Object.entries(JSON.parse(content.toString()) as Record<string, number>)) {
-            this.vector.raise(this.origins.indexOf(Number(instance), 7), seq);
+            vector.set(this.origins.indexOf(Number(instance), 7), seq);
           }
+          this.vector.raiseAll(vector);
+          return true;
         },
       };
     };
     const bootId = disk instanceof MemoryDisk ? disk.bootId : '';
     const recovery = await recover({
       disk,
+      clock,
+      limits,
+      ...(onProgress ? { onProgress } : {}),
+      ...(isStopping ? { isStopping } : {}),
       bootId,
       directory: this.#directory,
       origins: this.origins,
@@ -148,7 +166,7 @@ export class ToyInstance {
     });
     const log = await Log.open(
       {
-        ...options,
+        limits,
         disk,
         clock,
         bootId,
@@ -156,16 +174,17 @@ export class ToyInstance {
         buffer: this.buffer,
         origins: this.origins,
         vector: () => this.vector,
-        persistence: options.persistence ?? { kind: 'aof', fsync: 'every-sec' },
+        persistence: persistence ?? { kind: 'aof', fsync: 'every-sec' },
         manifest: recovery.manifest,
-        backlogBytesMax: options.backlogBytesMax ?? 0,
+        backlogBytesMax: backlogBytesMax ?? 0,
         onFatal: (error) => void this.fatal.push(error),
+        onRoom: (error) => void this.room.push(error),
         onSlowSync: (ms) => void this.slowSyncsMs.push(ms),
       },
       recovery.log,
     );
     this.log = log;
-    if (!recovery.keepsGeneration && options.beginsGeneration !== false) {
+    if (!recovery.keepsGeneration && beginsGeneration !== false) {
       await recovery.manifest.beginGeneration(recovery.manifest.current.generation + 1, log.promise);
     }
     return { log, recovery };

@@ -1,10 +1,11 @@
 import { describe, expect, it } from '@jest/globals';
 import { FRAME } from '../../src/crdt/frame.ts';
-import { framesOf } from '../../src/storage/segment-scan.ts';
+import { framesOf } from '../../src/storage/log-frames.ts';
 import { ManualClock, readAll, ToyInstance, turns } from './fixture.ts';
 import { MemoryDisk } from './memory-disk.ts';
 
 const ALWAYS = { persistence: { kind: 'aof', fsync: 'always' } } as const;
+const EVERY_SEC_LOG = { persistence: { kind: 'aof', fsync: 'every-sec' } } as const;
 
 async function start(options: Parameters<ToyInstance['start']>[2] = {}, disk = new MemoryDisk()) {
   const clock = new ManualClock();
@@ -108,6 +109,48 @@ describe('under every-sec, what a turn committed', () => {
     instance.commit(1, Buffer.from('z'));
     log.handOver();
     expect(log.unwrittenBytes).toBe(0);
+  });
+
+  it.each([EVERY_SEC_LOG, ALWAYS])(
+    'waits for room on a full disk, and loses nothing ($persistence.fsync)',
+    async (how) => {
+      const { disk, clock, instance, log } = await start({ ...how, segmentBytes: 200 });
+      const frames = [instance.commit(1, Buffer.from('before'))];
+      log.handOver();
+      await clock.pass(1_100);
+      disk.writeError = Object.assign(new Error('ENOSPC: no space left on device'), { code: 'ENOSPC' });
+      let acknowledged = 0;
+      for (let i = 0; i < 20; i++) {
+        frames.push(instance.commit(1, Buffer.alloc(30, i)));
+        log.handOver();
+        log.whenDurable(log.endPosition, () => acknowledged++);
+        await clock.pass(300);
+      }
+      expect(log.noRoom?.message).toMatch('ENOSPC');
+      expect(instance.room).toHaveLength(1);
+      expect(acknowledged).toBe(0);
+      expect(log.publishPosition).toBeLessThan(log.endPosition);
+      disk.writeError = null;
+      await clock.pass(5_000);
+      expect(instance.room).toEqual([expect.any(Error), null]);
+      expect([log.noRoom, acknowledged, instance.fatal]).toEqual([null, 20, []]);
+      const again = new ToyInstance();
+      await again.start(disk.afterCrash(), new ManualClock());
+      expect(again.recovered).toEqual(frames);
+    },
+  );
+
+  it('ends everything when more waits for room than memory may hold, or when it is to be closed', async () => {
+    for (const how of ['too much', 'closed']) {
+      const { disk, clock, instance, log } = await start({ roomUnwrittenBytesMax: 500 });
+      disk.writeError = Object.assign(new Error('ENOSPC'), { code: 'ENOSPC' });
+      instance.commit(1, Buffer.alloc(100));
+      await clock.pass(1_000);
+      expect(instance.fatal).toEqual([]);
+      if (how === 'closed') await log.close();
+      else for (let i = 0; i < 6; i++) instance.commit(1, Buffer.alloc(100));
+      expect(instance.fatal.map((error) => error.message)).toEqual(['ENOSPC']);
+    }
   });
 
   it('ends everything when it cannot be written', async () => {

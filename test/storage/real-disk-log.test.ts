@@ -36,6 +36,7 @@ describe('the log on a real disk', () => {
       manifest: recovery.manifest,
       policy: { kind: 'aof' },
       vector: () => first.vector,
+      maySnapshot: () => true,
       beginSnapshot: () => first.snapshot(),
     });
     await snapshotter.run();

@@ -6,10 +6,9 @@ import { CrdbError } from '../../src/errors.ts';
 import { applyRepair, planRepair } from '../../src/storage/repair-log.ts';
 import { Snapshotter } from '../../src/storage/snapshotter.ts';
 import { FileSpool } from '../../src/storage/spool.ts';
-import { DIRECTORY, encodeBatch, ManualClock, readAll, ToyInstance, turns } from './fixture.ts';
+import { DIRECTORY, encodeBatch, ManualClock, readAll, ToyInstance, turns, type StartOptions } from './fixture.ts';
 import { MemoryDisk } from './memory-disk.ts';
 
-type StartOptions = Parameters<ToyInstance['start']>[2];
 const ALWAYS = { persistence: { kind: 'aof', fsync: 'always' } } as const;
 
 /** Runs `story` on a fresh instance, without a clean end. Returns all frames that were committed. */
@@ -293,6 +292,7 @@ describe('recovery', () => {
       import('../../src/storage/recovery.ts').then(({ recover }) =>
         recover({
           disk,
+          clock: new ManualClock(),
           bootId: disk.bootId,
           directory: DIRECTORY,
           origins: other.origins,
@@ -323,6 +323,7 @@ describe('snapshots', () => {
       manifest: recovery.manifest,
       policy,
       vector: () => toy.vector,
+      maySnapshot: () => true,
       beginSnapshot: () => toy.snapshot(),
     });
     const fill = async (count: number): Promise<Buffer[]> => {

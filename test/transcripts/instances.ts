@@ -6,7 +6,8 @@
  * what was kept for conflicts alone is freed, as an instance does it: nothing may change by that.
  */
 import { BATCH } from '../../src/crdt/frame.ts';
-import { Maintenance } from '../../src/database/maintenance.ts';
+import type { Dot } from '../../src/crdt/cell.ts';
+import { Expirer } from '../../src/database/expirer.ts';
 import { Node } from '../database/cluster.ts';
 import { Endpoint } from '../server/endpoint.ts';
 import type { Machine } from '../simulation/world/machine.ts';
@@ -17,7 +18,7 @@ import { Terminal } from './terminal.ts';
 class Instance extends Node {
   readonly endpoint: Endpoint;
   readonly machine: Machine;
-  readonly maintenance = new Maintenance(this.database);
+  readonly expirer = new Expirer(this.database);
   readonly terminals = new Map<string, Terminal>();
   /** Batches that have come, but depend on something that has not. */
   early: readonly Buffer[] = [];
@@ -51,11 +52,17 @@ class Instance extends Node {
   /** What a time to live of its own says is over. */
   removeExpired(): void {
     this.enterTurn();
-    while (this.maintenance.expireStep((owner) => owner === this.instance) > 0);
+    while (this.expirer.step((owner) => owner === this.instance) > 0);
   }
 
   freeStable(): void {
-    this.maintenance.collectStep(this.database.vector, Infinity);
+    const { vector } = this.database;
+    this.database.settle();
+    const stability = {
+      covers: (origin: number, seq: number) => vector.coversDot(origin, seq),
+      isFinal: (_origin: number, reset: Dot) => vector.coversDot(reset.origin, reset.seq),
+    };
+    while (this.database.collectStep(stability, Infinity));
   }
 }
 

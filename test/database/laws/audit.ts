@@ -1,7 +1,7 @@
 /** What a keyspace says about itself, counted again from its records: counts of the visible, indexes of times to live, marks. */
-import { FLAG } from '../../../src/crdt/cell.ts';
+import { TAG } from '../../../src/crdt/cell.ts';
+import { CONTAINER } from '../../../src/database/container-type.ts';
 import { KeyRef, TYPE } from '../../../src/database/key-ref.ts';
-import type { ExpiryIndex } from '../../../src/database/expiry-index.ts';
 import type { Keyspace } from '../../../src/database/keyspace.ts';
 
 /** Keys that hold more than one type. */
@@ -19,28 +19,24 @@ export function listSeveralTypes(keyspace: Keyspace): Set<string> {
 
 /** Complaints; none when all is well. */
 export function auditKeyspace(keyspace: Keyspace): string[] {
-  const { cells, containers, elements } = keyspace;
+  const { cells, containers } = keyspace;
   const wrong: string[] = [];
   const records: number[] = [];
   let cursor = 0;
   do cursor = keyspace.keyMaps.scan(keyspace.keys, cursor, (record) => records.push(record));
   while (cursor !== 0);
   let visibleKeys = 0;
-  const expiring = new Map<string, number>();
+  let volatileKeys = 0;
   for (const record of records) {
     const ref = keyspace.refer(new KeyRef(), record);
     const name = ref.toString();
     if (ref.type !== TYPE.none) visibleKeys++;
-    if ((cells.flags(record) & FLAG.marked) !== 0) wrong.push(`${name} is marked`);
     const isEmpty = keyspace.attributes(record) === 0 && !cells.hasRegister(record);
     if (isEmpty) wrong.push(`${name} is a record of nothing`);
-    const atMs = cells.expiry(record);
-    if (atMs >= 0 && atMs !== Infinity) expiring.set(name, atMs);
+    if (cells.expiryOwner(record) !== -1) volatileKeys++;
+    wrong.push(...auditArmed(keyspace, record, name));
     const set = containers.set(record);
     if (set !== 0 && containers.memberCount(set) === 0) wrong.push(`${name} has an empty set`);
-    containers.eachMember(set, (member) => {
-      if ((elements.flags(member) & FLAG.marked) !== 0) wrong.push(`a member of ${name} is marked`);
-    });
     wrong.push(...auditHash(keyspace, record, name));
   }
   if (visibleKeys !== keyspace.keyCount) wrong.push(`${visibleKeys} visible keys, counted as ${keyspace.keyCount}`);
@@ -49,11 +45,9 @@ export function auditKeyspace(keyspace: Keyspace): string[] {
   if (several !== typeConflicts.keyCount) {
     wrong.push(`${several} keys hold several types, counted as ${typeConflicts.keyCount}`);
   }
-  const indexed = listIndex(keyspace.expiries);
-  for (const [name, atMs] of indexed) {
-    if (expiring.get(name) !== atMs) wrong.push(`${name} is indexed at ${atMs}, expires at ${expiring.get(name)}`);
+  if (volatileKeys !== keyspace.volatileCount) {
+    wrong.push(`${volatileKeys} volatile keys, counted as ${keyspace.volatileCount}`);
   }
-  for (const name of expiring.keys()) if (!indexed.has(name)) wrong.push(`${name} expires but is not indexed`);
   return wrong;
 }
 
@@ -64,32 +58,40 @@ function auditHash(keyspace: Keyspace, record: number, name: string): string[] {
   const wrong: string[] = [];
   let visible = 0;
   let volatile = 0;
-  let earliest = Infinity;
+  let expired = 0;
+  let residual = 0;
   containers.eachField(hash, (field) => {
-    if ((cells.flags(field) & FLAG.marked) !== 0) wrong.push(`a field of ${name} is marked`);
     if (!cells.hasRegister(field) && keyspace.attributes(field) === 0) wrong.push(`${name} has a field of nothing`);
-    const atMs = cells.expiry(field);
-    const expires = atMs >= 0 && atMs !== Infinity;
-    if (expires) earliest = Math.min(earliest, atMs);
-    if (expires) volatile++;
-    if (cells.hasRegister(field) || cells.hasCounter(field)) visible++;
+    if (cells.expiryOwner(field) !== -1) volatile++;
+    if (cells.expiry(field) === Infinity || cells.attribute(field, TAG.counter) !== 0) residual++;
+    wrong.push(...auditArmed(keyspace, field, `a field of ${name}`));
+    if (!cells.hasRegister(field) && !cells.hasCounter(field)) return;
+    visible++;
+    if (keyspace.isExpired(field)) expired++;
   });
   if (containers.fields.count(containers.map(hash)) === 0) wrong.push(`${name} has an empty hash`);
   if (visible !== containers.fieldCount(hash)) {
     wrong.push(`${name} has ${visible} visible fields, counted as ${containers.fieldCount(hash)}`);
   }
+  if (residual !== containers.hashes.word(hash, CONTAINER.residual)) {
+    wrong.push(
+      `${name} has ${residual} residual fields, counted as ${containers.hashes.word(hash, CONTAINER.residual)}`,
+    );
+  }
   if (volatile !== containers.volatileCount(hash)) {
     wrong.push(`${name} has ${volatile} volatile fields, counted as ${containers.volatileCount(hash)}`);
   }
-  const lookedAtMs = listIndex(keyspace.fieldExpiries).get(name) ?? Infinity;
-  if (earliest !== Infinity && lookedAtMs === Infinity) wrong.push(`nobody will look at the fields of ${name}`);
+  if (!keyspace.expiries.settleHash(hash, keyspace.nowMs)) return wrong;
+  if (expired !== containers.expiredCount(hash)) {
+    wrong.push(`${name} has ${expired} expired fields, counted as ${containers.expiredCount(hash)}`);
+  }
   return wrong;
 }
 
-function listIndex(index: ExpiryIndex): Map<string, number> {
-  const listed = new Map<string, number>();
-  let cursor = 0;
-  do cursor = index.scan(cursor, (key, atMs) => listed.set(key.toString('latin1'), atMs));
-  while (cursor !== 0);
-  return listed;
+/** A wheel knows the visible time to live, if that is finite, and no other. */
+function auditArmed({ cells }: Keyspace, record: number, name: string): string[] {
+  const armed = cells.armedExpiry(record);
+  const owner = cells.expiryOwner(record);
+  if ((armed === 0 ? -1 : cells.expiryOrigin(armed)) === owner) return [];
+  return [`${name} expires by origin ${owner}, armed is ${armed === 0 ? 'none' : cells.expiryOrigin(armed)}`];
 }

@@ -7,7 +7,8 @@
 import { formatExact } from '../../../src/crdt/exact-number.ts';
 import type { OriginTable } from '../../../src/crdt/version-vector.ts';
 import type { Database } from '../../../src/database/database.ts';
-import { SnapshotParser, type Slice, type SnapshotCell } from '../../../src/database/snapshot-parser.ts';
+import { RECORD } from '../../../src/database/snapshot-format.ts';
+import { SnapshotParser } from '../../../src/database/snapshot-parser.ts';
 import { vectorOf } from '../../simulation/chronicle.ts';
 
 export interface StateOptions {
@@ -16,6 +17,7 @@ export interface StateOptions {
 }
 
 export function describeState(database: Database, options: StateOptions = { residue: true }): string {
+  database.settle();
   const vector = [...vectorOf(database)].sort().map(([origin, seq]) => `${origin}@${seq}`);
   return [`vector ${vector.join(' ')}`, ...describeSnapshot(takeSnapshot(database), database.origins, options)].join(
     '\n',
@@ -24,6 +26,7 @@ export function describeState(database: Database, options: StateOptions = { resi
 
 /** The whole stream. */
 export function takeSnapshot(database: Database, pieceBytes = 4096): Buffer {
+  database.settle();
   const snapshot = database.beginSnapshot();
   const pieces: Buffer[] = [];
   for (let piece = snapshot.next(pieceBytes); piece !== null; piece = snapshot.next(pieceBytes)) {
@@ -34,42 +37,98 @@ export function takeSnapshot(database: Database, pieceBytes = 4096): Buffer {
 
 /** Lines of a snapshot's records, sorted; a record that comes twice is two lines. */
 export function describeSnapshot(bytes: Buffer, origins: OriginTable, options: StateOptions): string[] {
-  const lines: string[] = [];
-  const text = (piece: Buffer, { start, length }: Slice): string => piece.toString('latin1', start, start + length);
-  const dot = ({ origin, seq }: { readonly origin: number; readonly seq: number }): string =>
-    `${origins.at(origin).instance}:${origins.at(origin).generation}@${seq}`;
-  const add = (name: string, piece: Buffer, cell: SnapshotCell): void => {
-    const parts = describeCell(cell, dot, (slice) => text(piece, slice), options);
-    // A key or field of which nothing counts is residue itself.
-    if (parts.length > 0) lines.push(`${name}: ${parts.join(' | ')}`);
-  };
-  const parser = new SnapshotParser(origins, {
-    header: () => undefined,
-    key: (piece, key, cell) => add(text(piece, key), piece, cell),
-    field: (piece, key, field, cell) => add(`${text(piece, key)}.${text(piece, field)}`, piece, cell),
-    member: (piece, key, member, dots) =>
-      lines.push(`${text(piece, key)}{${text(piece, member)}}: ${dots.map(dot).sort().join(' ')}`),
-  });
-  parser.feed(bytes);
-  return lines.sort();
+  const reader = new SnapshotLines(origins, options);
+  reader.feed(bytes);
+  return reader.lines.sort();
 }
 
-function describeCell(
-  cell: SnapshotCell,
-  dot: (of: { readonly origin: number; readonly seq: number }) => string,
-  text: (slice: Slice) => string,
-  { residue }: StateOptions,
-): string[] {
-  const values = cell.values.map(
-    (value) => `${dot(value)} hlc ${value.hlc} ${JSON.stringify(text(value))}${value.persists ? ' persists' : ''}`,
-  );
-  const counters = cell.counters
-    .filter(({ n, cutN }) => residue || n > cutN)
-    .map((entry) => {
-      const cut = entry.cutN === 0 ? '' : ` cut at n ${entry.cutN} total ${formatExact(entry.cutTotal)}`;
-      return `counter ${dot({ origin: entry.origin, seq: entry.frame })} n ${entry.n} total ${formatExact(entry.total)}${entry.isDecimal ? ' decimal' : ''}${cut}`;
+/** Reads a snapshot into lines, without a database. */
+export class SnapshotLines extends SnapshotParser {
+  readonly lines: string[] = [];
+  readonly #table: OriginTable;
+  readonly #options: StateOptions;
+
+  constructor(origins: OriginTable, options: StateOptions = { residue: true }) {
+    super(origins);
+    this.#table = origins;
+    this.#options = options;
+  }
+
+  protected override onHeader(): void {}
+
+  protected override onKey(start: number, length: number): void {
+    this.#add(this.#text(start, length));
+  }
+
+  protected override onEntry(kind: number, key: number, keyLength: number, name: number, nameLength: number): boolean {
+    const [keyName, entryName] = [this.#text(key, keyLength), this.#text(name, nameLength)];
+    if (kind === RECORD.field) this.#add(`${keyName}.${entryName}`);
+    else
+      this.lines.push(
+        `${keyName}{${entryName}}: ${this.#list(() => this.#dot())
+          .sort()
+          .join(' ')}`,
+      );
+    return true;
+  }
+
+  #add(name: string): void {
+    const parts = this.#cell();
+    // A key or field of which nothing counts is residue itself.
+    if (parts.length > 0) this.lines.push(`${name}: ${parts.join(' | ')}`);
+  }
+
+  #cell(): string[] {
+    const { residue } = this.#options;
+    let saysNone = false;
+    const values = this.#list(() => {
+      const dot = this.#dot();
+      const hlc = this.float();
+      const persists = this.varint() === 1;
+      saysNone ||= persists;
+      const length = this.varint();
+      const start = this.skip(length);
+      return `${dot} hlc ${hlc} ${JSON.stringify(this.#text(start, length))}${persists ? ' persists' : ''}`;
     });
-  const saysNone = cell.values.some(({ persists }) => persists) || cell.expiries.some(({ atMs }) => atMs === Infinity);
-  const expiries = saysNone && !residue ? [] : cell.expiries.map((ttl) => `until ${ttl.atMs} by ${dot(ttl)}`);
-  return [...values.sort(), ...counters.sort(), ...expiries.sort()];
+    const counters = this.#list(() => this.#counter()).filter((line) => line !== '');
+    const expiries = this.#list(() => {
+      const dot = this.#dot();
+      const atMs = this.float();
+      saysNone ||= atMs === Infinity;
+      return `until ${atMs} by ${dot}`;
+    });
+    return [...values.sort(), ...counters.sort(), ...(saysNone && !residue ? [] : expiries.sort())];
+  }
+
+  #counter(): string {
+    const origin = this.origin();
+    const frame = this.varint();
+    const n = this.varint();
+    const total = formatExact(this.number());
+    const isDecimal = this.varint() === 1;
+    const cutN = this.varint();
+    const cutTotal = formatExact(this.number());
+    this.origin();
+    this.varint();
+    if (!this.#options.residue && n === cutN) return '';
+    const cut = cutN === 0 ? '' : ` cut at n ${cutN} total ${cutTotal}`;
+    return `counter ${this.#name(origin, frame)} n ${n} total ${total}${isDecimal ? ' decimal' : ''}${cut}`;
+  }
+
+  #list<T>(read: () => T): T[] {
+    return Array.from({ length: this.varint() }, read);
+  }
+
+  #dot(): string {
+    const origin = this.origin();
+    return this.#name(origin, this.varint());
+  }
+
+  #name(origin: number, seq: number): string {
+    return `${this.#table.at(origin).instance}:${this.#table.at(origin).generation}@${seq}`;
+  }
+
+  #text(start: number, length: number): string {
+    return this.bytes.toString('latin1', start, start + length);
+  }
 }

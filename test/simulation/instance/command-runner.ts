@@ -11,7 +11,7 @@ export const isKnownCommand = (name: string): boolean => COMMANDS.has(name);
 
 export class CommandRunner {
   readonly #database: Database;
-  readonly #reply = new RecordingReply();
+  #reply = new RecordingReply();
   readonly #server: Call['server'];
 
   constructor(database: Database) {
@@ -29,8 +29,13 @@ export class CommandRunner {
       throw new Error(`${argv.join(' ')} has the wrong number of arguments`);
     }
     const args = makeArgs(argv.map((text) => Buffer.from(text, 'latin1')));
-    spec.run({ database: this.#database, args, reply: this.#reply, session: SESSION, server: this.#server });
-    return this.#reply.take();
+    try {
+      spec.run({ database: this.#database, args, reply: this.#reply, session: SESSION, server: this.#server });
+      return this.#reply.take();
+    } catch (error) {
+      this.#reply = new RecordingReply();
+      throw error;
+    }
   }
 }
 

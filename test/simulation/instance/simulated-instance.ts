@@ -8,14 +8,16 @@
  */
 import type { InstanceConfig, PeerConfig, Persistence } from '../../../src/instance/config.ts';
 import { Engine } from '../../../src/instance/engine.ts';
+import { ArenaFullError } from '../../../src/memory/arena.ts';
 import type { Database } from '../../../src/database/database.ts';
+import { SCALED_DOWN } from '../limits.ts';
 import type { ReplyValue } from '../recording-reply.ts';
 import type { SimulatedHost } from '../world/machine.ts';
+import { BatchTooLargeError } from '../../../src/database/writer.ts';
 import { CommandRunner } from './command-runner.ts';
 import { SECRET, serveConnection } from './endpoint.ts';
 
 export const PORT = 12000;
-const ARENA_SEGMENT_BYTES = 1 << 20;
 const LOG_CHUNK_BYTES = 1 << 12;
 
 export interface InstanceSettings {
@@ -25,6 +27,8 @@ export interface InstanceSettings {
   readonly persistence: Persistence;
   readonly backlogBytesMax: number;
   readonly logSegmentBytes: number;
+  readonly arenaSegmentBytes: number;
+  readonly arenaBytesMax: number;
   readonly onLog: (line: string) => void;
   /** Only a restart helps. */
   readonly onFatal: (reason: string) => void;
@@ -34,6 +38,8 @@ export interface Executed {
   readonly replies: readonly ReplyValue[];
   /** 0: nothing was changed. */
   readonly seq: number;
+  /** Why a command was refused that should have been done in any other case: there was no room for it. */
+  readonly refused: string | null;
 }
 
 export const machineName = (id: number): string => `instance${id}`;
@@ -51,9 +57,11 @@ export class SimulatedInstance {
       config: configOf(settings),
       log: (level, line) => settings.onLog(`${level} ${line}`),
       onFatal: settings.onFatal,
-      arenaSegmentBytes: ARENA_SEGMENT_BYTES,
+      arenaSegmentBytes: settings.arenaSegmentBytes,
       logChunkBytes: LOG_CHUNK_BYTES,
       logSegmentBytes: settings.logSegmentBytes,
+      ...SCALED_DOWN,
+      databaseLimits: { ...SCALED_DOWN.databaseLimits, arenaBytesMax: settings.arenaBytesMax },
     });
     const instance = new SimulatedInstance(settings.id, engine);
     host.listen(PORT, (connection) =>
@@ -73,19 +81,27 @@ export class SimulatedInstance {
     return this.engine.database;
   }
 
-  /** Clients' writes wait while a full sync is merged. */
   get acceptsWrites(): boolean {
-    return !this.#stopping && !this.database.writesHeld;
+    return !this.#stopping;
   }
 
-  /** Runs the commands as one batch. */
+  /** Runs the commands as one batch. A command that is refused ends a transaction no more than it does on the server. */
   execute(commands: readonly (readonly string[])[]): Executed {
     this.engine.enterTurn();
-    const replies = commands.map((argv) => this.#commands.run(argv));
+    let refused: string | null = null;
+    const replies = commands.map((argv) => {
+      try {
+        return this.#commands.run(argv);
+      } catch (error) {
+        if (!(error instanceof ArenaFullError || error instanceof BatchTooLargeError)) throw error;
+        refused = error.message;
+        return null;
+      }
+    });
     const seq = this.database.commit();
     if (seq > 0) this.engine.wake();
     this.engine.log.handOver();
-    return { replies, seq };
+    return { replies, seq, refused };
   }
 
   async stop(): Promise<void> {

@@ -2,7 +2,7 @@
  * One simulated connection: two ends, and in each direction a stream of bytes that is cut into pieces at arbitrary places.
  *
  * What is written leaves at once, travels for the path's latency and arrives in pieces of any size, several writes joined or one torn
- * apart. A direction holds at most `WINDOW_BYTES` that were not yet consumed; beyond that `write` says false and `onDrain` follows when
+ * apart. A direction holds at most the network's `windowBytes` that were not yet consumed; beyond that `write` says false and `onDrain` follows when
  * half of it is free again. A receiver that paused leaves the bytes where they are, which is what makes the sender wait.
  *
  * What is handed to `onData` is overwritten after the call, and what was passed to `write` is compared with a copy when it leaves: code
@@ -14,7 +14,6 @@ import type { Connection } from '../../../src/host/host.ts';
 import type { Path, SimulatedNetwork } from './network.ts';
 import { mixWord } from './random.ts';
 
-const WINDOW_BYTES = 256 * 1024;
 /** How long the other side takes to notice that a machine has lost its power, ms. */
 const SILENT_RESET_MS = 20_000;
 
@@ -100,7 +99,7 @@ export class ConnectionEnd implements Connection {
     if (bytes.length === 0) return !this.#mustDrain;
     const copy = Buffer.from(bytes);
     this.#unconsumedBytes += copy.length;
-    this.#mustDrain ||= this.#unconsumedBytes > WINDOW_BYTES;
+    this.#mustDrain ||= this.#unconsumedBytes > this.#network.windowBytes;
     if (this.waitingBytes > 0) {
       queueMicrotask(() => {
         if (!copy.equals(bytes)) this.#network.world.fail(new Error('bytes changed after write and before they left'));
@@ -163,13 +162,15 @@ export class ConnectionEnd implements Connection {
 
   #send(piece: Buffer | null): void {
     this.#travelling.push(piece);
-    this.#planArrival();
+    this.#planArrival(piece?.length ?? 0);
   }
 
-  #planArrival(): void {
+  #planArrival(byteCount: number): void {
     const { world, random } = this.#network;
-    const jitterMs = random.chance(0.02) ? random.exponential(50) : random.exponential(0.05 * this.#outgoing.latencyMs);
-    this.#latestArrivalMs = Math.max(this.#latestArrivalMs, world.nowMs + this.#outgoing.latencyMs + jitterMs);
+    const path = this.#outgoing;
+    const jitterMs = random.chance(0.02) ? random.exponential(50) : random.exponential(0.05 * path.latencyMs);
+    path.freeAtMs = Math.max(world.nowMs, path.freeAtMs) + byteCount / path.bytesPerMs;
+    this.#latestArrivalMs = Math.max(this.#latestArrivalMs, path.freeAtMs + path.latencyMs + jitterMs);
     world.schedule(this.#latestArrivalMs - world.nowMs, this.remote, () => this.#arrive());
   }
 
@@ -179,7 +180,7 @@ export class ConnectionEnd implements Connection {
       this.#blockedOnPath = true;
       this.#outgoing.waiting.push(() => {
         this.#blockedOnPath = false;
-        for (let i = this.#travelling.length; i > 0; i--) this.#planArrival();
+        for (const piece of this.#travelling) this.#planArrival(piece?.length ?? 0);
       });
       return;
     }
@@ -231,7 +232,7 @@ export class ConnectionEnd implements Connection {
 
   #consumed(byteCount: number): void {
     this.#unconsumedBytes -= byteCount;
-    if (!this.#mustDrain || this.#unconsumedBytes > WINDOW_BYTES / 2) return;
+    if (!this.#mustDrain || this.#unconsumedBytes > this.#network.windowBytes / 2) return;
     this.#mustDrain = false;
     this.#network.world.schedule(this.#outgoing.latencyMs, this.remote, () => {
       if (!this.#closed && !this.#mustDrain) this.onDrain();

@@ -24,6 +24,7 @@ export class ProcessFile implements DiskFile {
         this.#content.write(copy, offset);
       },
       (random) => this.#content.write(copy.subarray(0, random.below(copy.length + 1)), offset),
+      copy.length,
     );
   }
 
@@ -34,11 +35,12 @@ export class ProcessFile implements DiskFile {
 
   read(bytes: Uint8Array, offset: number): Promise<number> {
     assert(this.#open, 'a closed file is read');
-    return this.#disk.delay('readMs', () => {
+    const read = (): number => {
       const found = this.#content.read(offset, bytes.length);
       bytes.set(found);
       return found.length;
-    });
+    };
+    return this.#disk.delay('readMs', read, undefined, bytes.length);
   }
 
   sync(): Promise<void> {

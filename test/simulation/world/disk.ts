@@ -26,10 +26,14 @@ export interface DiskSpeed {
   writeMs: number;
   syncMs: number;
   readMs: number;
+  /** Throughput of writes and reads. */
+  bytesPerMs: number;
 }
 
+const FAST: DiskSpeed = { writeMs: 0.05, syncMs: 2, readMs: 0.05, bytesPerMs: Infinity };
+
 export class SimulatedDisk {
-  readonly speed: DiskSpeed = { writeMs: 0.05, syncMs: 2, readMs: 0.05 };
+  readonly speed: DiskSpeed = { ...FAST };
   readonly #world: SimulatedWorld;
   readonly #name: string;
   readonly #random: SeededRandom;
@@ -54,8 +58,17 @@ export class SimulatedDisk {
     return new ProcessDisk(this);
   }
 
+  slow(speed: Partial<DiskSpeed>): void {
+    Object.assign(this.speed, speed);
+  }
+
+  /** As fast as a disk should be. */
+  mend(): void {
+    this.slow(FAST);
+  }
+
   /** The machine loses its power. */
-  crash(): void {
+  crash(unsynced: 'by chance' | 'none' = 'by chance'): void {
     this.#settleInFlight();
     for (const [path, file] of this.#removed) {
       if (!this.#files.has(path) && this.#random.chance(0.5)) this.#files.set(path, file);
@@ -67,7 +80,7 @@ export class SimulatedDisk {
         this.#world.note(10, () => `${this.#name}: lost the new file ${path}`);
         continue;
       }
-      const lost = file.crash(this.#random);
+      const lost = file.crash(this.#random, unsynced);
       if (lost > 0)
         this.#world.note(11 + lost, () => `${this.#name}: lost the last ${lost} bytes of changes to ${path}`);
     }
@@ -75,15 +88,20 @@ export class SimulatedDisk {
 
   /** What a backup of the stopped machine has. */
   backUp(): DiskBackup {
-    return new Map([...this.#files].map(([path, file]) => [path, file.read(0, Infinity)]));
+    const save = (file: FileContent): SavedFile => ({ identity: file.identity, bytes: file.read(0, Infinity) });
+    return new Map([...this.#files].map(([path, file]) => [path, save(file)]));
   }
 
-  /** The backup is put in the place of what is there: other files, of the same content. */
-  restore(backup: DiskBackup): void {
+  /**
+   * The backup is put in the place of what is there. `copied`: other files, of the same content. `rolled back`: the very same files, as when a
+   * virtual machine returns to a snapshot.
+   */
+  restore(backup: DiskBackup, how: 'copied' | 'rolled back' = 'copied'): void {
     this.#files.clear();
     this.#removed.clear();
-    for (const [path, bytes] of backup) {
-      const file = this.create(path);
+    for (const [path, { identity, bytes }] of backup) {
+      const file = how === 'copied' ? this.newFile() : new FileContent(identity);
+      this.#files.set(path, file);
       file.write(bytes, 0);
       file.sync();
     }
@@ -157,9 +175,10 @@ export class SimulatedDisk {
   }
 
   /** Lets an operation take its time: `apply` happens at the end, or by chance when the process dies before. */
-  delay<T>(meanMs: number, process: ProcessDisk, apply: () => T, torn?: (random: SeededRandom) => void): Promise<T> {
-    const waitMs =
-      0.02 + this.#random.exponential(meanMs) + (this.#random.chance(0.002) ? this.#random.real(20, 400) : 0);
+  delay<T>(waits: Waits, process: ProcessDisk, apply: () => T, torn?: (random: SeededRandom) => void): Promise<T> {
+    const hiccupMs = this.#random.chance(0.002) ? this.#random.real(20, 400) : 0;
+    const transferMs = waits.bytes / this.speed.bytesPerMs;
+    const waitMs = 0.02 + this.#random.exponential(waits.meanMs) + transferMs + hiccupMs;
     return new Promise<T>((resolve, reject) => {
       const operation: InFlight = { half: torn ?? null, whole: apply };
       this.#inFlight.add(operation);
@@ -195,7 +214,17 @@ export class SimulatedDisk {
   }
 }
 
-export type DiskBackup = ReadonlyMap<string, Buffer>;
+interface SavedFile {
+  readonly identity: string;
+  readonly bytes: Buffer;
+}
+
+export type DiskBackup = ReadonlyMap<string, SavedFile>;
+
+interface Waits {
+  readonly meanMs: number;
+  readonly bytes: number;
+}
 
 interface InFlight {
   readonly half: ((random: SeededRandom) => void) | null;
@@ -258,8 +287,14 @@ export class ProcessDisk implements Disk {
     return this.delay('writeMs', () => this.#disk.remove(path));
   }
 
-  delay<T>(speed: keyof DiskSpeed, apply: () => T, torn?: (random: SeededRandom) => void): Promise<T> {
+  /** `bytes`: how many are written or read. */
+  delay<T>(
+    speed: 'writeMs' | 'readMs' | 'syncMs',
+    apply: () => T,
+    torn?: (random: SeededRandom) => void,
+    bytes = 0,
+  ): Promise<T> {
     if (!this.alive) return new Promise<T>(() => undefined);
-    return this.#disk.delay(this.#disk.speed[speed], this, apply, torn);
+    return this.#disk.delay({ meanMs: this.#disk.speed[speed], bytes }, this, apply, torn);
   }
 }

@@ -94,12 +94,13 @@ export class FileContent {
   }
 
   /** What the power failure leaves. Returns the number of bytes of changes that are lost. */
-  crash(random: SeededRandom): number {
-    const kept = random.weighted<'none' | 'all' | 'part'>([
+  crash(random: SeededRandom, unsynced: 'by chance' | 'none'): number {
+    const chosen = random.weighted<'none' | 'all' | 'part'>([
       [2, 'none'],
       [1, 'all'],
       [2, 'part'],
     ]);
+    const kept = unsynced === 'none' ? 'none' : chosen;
     const changes = this.#changes;
     const before = sizeOf(changes);
     if (kept === 'none') this.#changes = [];

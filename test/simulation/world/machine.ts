@@ -37,7 +37,7 @@ export class Machine {
   constructor(world: SimulatedWorld, name: string, clock: { readonly offsetMs: number; readonly drift: number }) {
     this.#world = world;
     this.name = name;
-    this.clock = new MachineClock(world, clock);
+    this.clock = new MachineClock(world, name, clock);
     this.disk = new SimulatedDisk(world, name);
   }
 
@@ -59,6 +59,7 @@ export class Machine {
       random,
       disk,
       network,
+      collectGarbage: () => undefined,
       get alive() {
         return alive;
       },
@@ -88,11 +89,11 @@ export class Machine {
     this.disk.dropInFlight();
   }
 
-  /** The machine loses its power: peers hear nothing, and unsynced bytes are lost as the seed says. */
-  loseCurrent(): void {
+  /** The machine loses its power: peers hear nothing, and unsynced bytes are lost as the seed says, or all of them. */
+  loseCurrent(unsynced: 'by chance' | 'none' = 'by chance'): void {
     this.#world.note(4, () => `${this.name}: power lost`);
     this.#end('silent');
-    this.disk.crash();
+    this.disk.crash(unsynced);
     this.#boots++;
   }
 

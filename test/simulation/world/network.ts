@@ -15,6 +15,10 @@ import type { SimulatedWorld } from './world.ts';
 export class Path {
   cut = false;
   latencyMs: number;
+  /** Of all connections together. */
+  bytesPerMs = Infinity;
+  /** By the world's time: when what was sent before has left. */
+  freeAtMs = 0;
   /** What to do when the path heals. */
   readonly waiting: (() => void)[] = [];
 
@@ -23,8 +27,12 @@ export class Path {
   }
 }
 
+/** What one direction of a connection holds at most of what was not yet consumed. */
+const WINDOW_BYTES = 256 * 1024;
+
 export class SimulatedNetwork {
   readonly random: SeededRandom;
+  windowBytes = WINDOW_BYTES;
   readonly #world: SimulatedWorld;
   readonly #paths = new Map<string, Path>();
   readonly #listeners = new Map<string, (connection: Connection) => void>();
@@ -69,10 +77,18 @@ export class SimulatedNetwork {
 
   healAll(): void {
     for (const [name, path] of this.#paths) {
+      path.bytesPerMs = Infinity;
+      path.freeAtMs = 0;
       if (!path.cut) continue;
       const [from, to] = name.split('>');
       this.heal(from!, to!);
     }
+  }
+
+  /** A line with little bandwidth. Infinity: as much as one likes. */
+  slow(from: string, to: string, bytesPerMs: number): void {
+    this.#world.note(24, () => `path ${from} > ${to} carries ${bytesPerMs} bytes per ms`);
+    this.path(from, to).bytesPerMs = bytesPerMs;
   }
 
   /** Breaks every connection between the two: both sides see an error. Returns how many there were. */

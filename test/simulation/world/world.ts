@@ -12,6 +12,7 @@ import { Machine } from './machine.ts';
 import { SimulatedNetwork } from './network.ts';
 import { EventQueue, type SimulatedEvent } from './event-queue.ts';
 import { mixWord, SeededRandom } from './random.ts';
+import { workSteps } from './work-meter.ts';
 
 /** 2026-01-01T00:00:00Z: where the world's time begins. */
 const EPOCH_MS = 1_767_225_600_000;
@@ -33,6 +34,10 @@ export class SimulatedWorld {
   #hash2: number;
   #eventCount = 0;
   #failure: Error | null = null;
+  #stepsBefore = 0;
+  #isInTurn = false;
+  /** Called after each turn of a machine with its event's name and the steps of work that it took (see work-meter.ts). */
+  onTurn: (name: string, steps: number) => void = () => undefined;
 
   /** `trace`: receives one line per thing worth telling; absent: only the digest is kept. */
   constructor(options: { readonly seed: number; readonly trace?: TraceLine }) {
@@ -47,6 +52,11 @@ export class SimulatedWorld {
   /** Virtual milliseconds since the world began. */
   get nowMs(): number {
     return this.#nowMs;
+  }
+
+  /** Steps of work since the present turn began; outside of turns nobody's time is spent. */
+  get turnSteps(): number {
+    return this.#isInTurn ? workSteps() - this.#stepsBefore : 0;
   }
 
   get eventCount(): number {
@@ -92,8 +102,15 @@ export class SimulatedWorld {
       this.#eventCount++;
       this.#mix(event.timeMs * 1000);
       this.#mix(event.sequence);
+      this.#stepsBefore = workSteps();
+      this.#isInTurn = true;
+      for (const { clock } of this.machines) clock.beginTurn();
       event.run();
       await setImmediate();
+      this.machines.find(({ name }) => name === event.name)?.clock.endTurn();
+      const steps = this.turnSteps;
+      this.#isInTurn = false;
+      this.onTurn(event.name, steps);
       if (this.#failure !== null) throw this.#failure;
       if (until?.() === true) return;
       const now = Math.floor(this.#nowMs / 1000);

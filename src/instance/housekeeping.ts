@@ -1,0 +1,89 @@
+/**
+ * What an instance does by itself with its data, in slices: removes what has expired, carries out what takes effect at once and is settled late, frees what
+ * nobody can need any more.
+ *
+ * Each kind has a budget of its own, so that none keeps another waiting: a million keys that are due do not keep memory from being given back.
+ */
+import type { Database } from '../database/database.ts';
+import { Expirer } from '../database/expirer.ts';
+import type { Stability } from '../database/stability.ts';
+import type { Clock, Timer } from '../host/host.ts';
+import type { Log } from '../storage/log.ts';
+import * as limits from './limits.ts';
+import { Slicer } from './slicer.ts';
+
+export interface HousekeepingOptions {
+  readonly clock: Clock;
+  readonly database: Database;
+  readonly log: Log;
+  /** Whether this instance removes what that one's times to live have ended. */
+  readonly mayExpireFor: (instance: number) => boolean;
+  readonly stability: () => Stability;
+}
+
+export class Housekeeping {
+  readonly #options: HousekeepingOptions;
+  readonly #expiry: Slicer;
+  readonly #settling: Slicer;
+  readonly #collection: Slicer;
+  #timers: readonly Timer[] = [];
+
+  constructor(options: HousekeepingOptions) {
+    const { clock, database, mayExpireFor, stability } = options;
+    this.#options = options;
+    const shared = { clock, begin: () => this.#begin(), end: () => this.#end() };
+    const expirer = new Expirer(database);
+    this.#expiry = new Slicer({
+      ...shared,
+      sliceMs: limits.EXPIRY_SLICE_MS,
+      pauseMs: limits.EXPIRY_PAUSE_MS,
+      step: () => expirer.step(mayExpireFor) > 0,
+    });
+    this.#settling = new Slicer({
+      ...shared,
+      sliceMs: limits.SETTLE_SLICE_MS,
+      pauseMs: 0,
+      step: () => database.settleStep(limits.SETTLE_STEP),
+    });
+    this.#collection = new Slicer({
+      ...shared,
+      sliceMs: limits.COLLECT_SLICE_MS,
+      pauseMs: limits.COLLECT_PAUSE_MS,
+      step: () => database.collectStep(stability(), limits.COLLECT_STEP),
+    });
+  }
+
+  start(): void {
+    const { clock } = this.#options;
+    this.#timers = [
+      clock.every(limits.EXPIRY_PERIOD_MS, () => {
+        this.#expiry.wake();
+        this.#settling.wake();
+      }),
+      clock.every(limits.HOUSEKEEPING_PERIOD_MS, () => this.#collection.wake()),
+    ];
+  }
+
+  /** There is something to settle: not in a tenth of a second, but now. */
+  settleSoon(): void {
+    this.#settling.wake();
+  }
+
+  stop(): void {
+    for (const timer of this.#timers) timer.cancel();
+    for (const slicer of [this.#expiry, this.#settling, this.#collection]) slicer.stop();
+  }
+
+  #begin(): boolean {
+    const { clock, database } = this.#options;
+    if (database.writer.isOpen) return false;
+    database.setTime(clock.nowMs());
+    return true;
+  }
+
+  /** What was written goes the way of all writes. */
+  #end(): void {
+    const { database, log } = this.#options;
+    if (database.log.end !== log.writtenPosition) log.wake();
+  }
+}
