@@ -8,26 +8,11 @@
  */
 import type { CounterCut } from '../crdt/cell.ts';
 import { addExact, type ExactNumber } from '../crdt/exact-number.ts';
-import { BATCH, BATCH_HAS_CONTEXT, FRAME, writeF64, writeU32, writeU48 } from '../crdt/frame.ts';
-import type { HybridClock } from '../crdt/hybrid-clock.ts';
-import { type OriginTable, VersionVector } from '../crdt/version-vector.ts';
 import { writeVarint } from '../base/varint.ts';
-import { ArenaFullError, copyBytes, SEGMENT_SHIFT } from '../memory/arena.ts';
-import type { AppendBuffer } from '../memory/append-buffer.ts';
-import {
-  cutsBytesMax,
-  numberBytesMax,
-  OP,
-  SAME_KEY,
-  SET,
-  writeCuts,
-  writeNumber,
-  type FieldCuts,
-  BatchTooLargeError,
-} from './effects.ts';
+import { SEGMENT_SHIFT } from '../memory/arena.ts';
+import { BatchWriter, EFFECT_OVERHEAD, INCREMENT_BYTES_MAX, type BatchWriterOptions } from './batch-writer.ts';
+import { cutsBytesMax, numberBytesMax, OP, SET, type FieldCuts } from './effects.ts';
 import { KeyRef, TYPE } from './key-ref.ts';
-import type { Keyspace } from './keyspace.ts';
-import type { Mutator } from './mutator.ts';
 import type { OwedCut, OwedCuts } from './owed-cuts.ts';
 
 /** What a write does to the time to live: plain SET clears it, KEEPTTL leaves it, a number of ms since 1970 sets it. */
@@ -36,101 +21,25 @@ export const KEEP_TTL = -2;
 
 const NO_CUTS: readonly CounterCut[] = [];
 const NO_FIELDS: readonly FieldCuts[] = [];
-/** Of an increment, beside its names: frame, n and a total of a thousand digits. */
-const INCREMENT_BYTES_MAX = 1100;
-/** What a batch that is not open yet says before its first effect. */
-const CONTEXT_RESERVE_BYTES = 4096;
-/** Room for an effect's code, lengths, flags and times beside its bytes. */
-const EFFECT_OVERHEAD = 48;
-
-export class Writer {
-  readonly #keyspace: Keyspace;
-  readonly #mutator: Mutator;
-  readonly #log: AppendBuffer;
-  readonly #clock: HybridClock;
-  readonly #origins: OriginTable;
-  readonly #vector: VersionVector;
+export class Writer extends BatchWriter {
   readonly #owed: OwedCuts;
   readonly #owedRef = new KeyRef();
-  /** The context of the batch before, without the own entry: what need not be said again. */
-  #saidContext = new VersionVector();
-  /** Something remote was applied since the last own batch. */
-  contextMoved = true;
-  /** Index of the own current origin. */
-  origin = 0;
   /** There are other instances, or have been: one of them may be removing what is added here. */
   hasPeers = true;
-  #isOpen = false;
-  /** What is written now has been applied already, and is not to be refused. */
-  #isAnnouncing = false;
-  #seq = 0;
-  #encodedKey: KeyRef | null = null;
-  #encodedSerial = 0;
-  /** The log's bytes being written and where; valid between #effect and #done. */
-  #bytes: Buffer;
-  #at = 0;
 
-  constructor(options: {
-    readonly keyspace: Keyspace;
-    readonly mutator: Mutator;
-    readonly log: AppendBuffer;
-    readonly clock: HybridClock;
-    readonly origins: OriginTable;
-    readonly vector: VersionVector;
-  }) {
-    this.#keyspace = options.keyspace;
-    this.#mutator = options.mutator;
-    this.#log = options.log;
-    this.#clock = options.clock;
-    this.#origins = options.origins;
-    this.#vector = options.vector;
-    this.#bytes = options.log.bytes;
+  constructor(options: BatchWriterOptions) {
+    super(options);
     this.#owed = options.keyspace.stages.owed;
     this.#owed.nextDot = () => ({
       origin: this.origin,
-      seq: this.#isOpen ? this.#seq : this.#vector.get(this.origin) + 1,
+      seq: this.isOpen ? this.seq : this.vector.get(this.origin) + 1,
     });
-  }
-
-  /** From the next batch on, operations are numbered by that origin, whose batches so far had said that context. */
-  beginOrigin(origin: number, saidContext: VersionVector): void {
-    this.origin = origin;
-    this.#saidContext = saidContext;
-    this.contextMoved = true;
-  }
-
-  get isOpen(): boolean {
-    return this.#isOpen;
-  }
-
-  /** Bytes that the open batch, or the next, may still take. */
-  roomLeft(): number {
-    const log = this.#log;
-    return this.#keyspace.limits.batchBytesMax - (log.offset - log.pendingStart);
-  }
-
-  /**
-   * For commands of several effects: whether all of them will be taken. Throws before the first what otherwise one in the middle would. `bytes`: of
-   * keys, names and values, each where an effect says it.
-   */
-  demandRoom(effects: number, bytes: number): void {
-    this.#admit(effects * EFFECT_OVERHEAD + bytes);
   }
 
   /** Ends the batch. Returns its seq; 0 when nothing was changed. */
   commit(): number {
     if (this.#owed.count > 0) this.#announceOwed();
-    return this.#isOpen ? this.#close() : 0;
-  }
-
-  #close(): number {
-    const log = this.#log;
-    writeU32(log.bytes, log.pendingStart, log.offset - log.pendingStart - 4);
-    log.commit();
-    this.#isOpen = false;
-    this.#encodedKey = null;
-    this.#vector.set(this.origin, this.#seq);
-    return this.#seq;
+    return this.isOpen ? this.close() : 0;
   }
 
   // ---------------------------------------------------------------- keys
@@ -142,64 +51,64 @@ export class Writer {
     let cuts = NO_CUTS;
     let flags: number = ttl === CLEAR_TTL ? SET.persists : ttl === KEEP_TTL ? SET.keepTtl : SET.expires;
     if (record !== 0) {
-      if (this.#keyspace.attributes(record) !== 0) {
+      if (this.keyspace.attributes(record) !== 0) {
         // A SET names the cuts of its own counter only.
         if (ttl !== KEEP_TTL && this.#hasResidual(record)) this.remove(ref);
-        else cuts = this.#keyspace.cells.observedCuts(record);
+        else cuts = this.keyspace.cells.observedCuts(record);
       }
       if (ttl === KEEP_TTL) flags |= this.#persistsFlag(record);
     }
-    this.#effect(OP.set, ref, length + (cuts === NO_CUTS ? 0 : cutsBytesMax(cuts)));
-    this.#bytes[this.#at++] = flags;
-    if ((flags & SET.expires) !== 0) this.#float(ttl);
-    this.#cuts(cuts);
-    this.#run(bytes, start, length);
-    this.#done();
-    this.#mutator.set(ref, flags, ttl, cuts, bytes, start, length, spare);
+    this.effect(OP.set, ref, length + (cuts === NO_CUTS ? 0 : cutsBytesMax(cuts)));
+    this.bytes[this.at++] = flags;
+    if ((flags & SET.expires) !== 0) this.float(ttl);
+    this.cuts(cuts);
+    this.run(bytes, start, length);
+    this.done();
+    this.mutator.set(ref, flags, ttl, cuts, bytes, start, length, spare);
   }
 
   /** Removes all that is visible, or left over, under the key. The counters of a large hash are named by and by (owed-cuts.ts). */
   remove(ref: KeyRef): void {
     const { record } = ref;
     if (record === 0) return;
-    const ks = this.#keyspace;
+    const ks = this.keyspace;
     const plain = ks.attributes(record) === 0;
     const cuts = plain ? NO_CUTS : ks.cells.observedCuts(record);
     const names: Buffer[] = [];
     const fields = plain ? NO_FIELDS : this.#observedFieldCuts(record, names);
     const room = fields.reduce((sum, field) => sum + field.length + 8 + cutsBytesMax(field.cuts), cutsBytesMax(cuts));
     const name = Buffer.concat(names);
-    this.#effect(OP.remove, ref, room);
-    this.#cuts(cuts);
-    this.#at = writeVarint(this.#bytes, this.#at, fields.length);
+    this.effect(OP.remove, ref, room);
+    this.cuts(cuts);
+    this.at = writeVarint(this.bytes, this.at, fields.length);
     for (const field of fields) {
-      this.#run(name, field.start, field.length);
-      this.#cuts(field.cuts);
+      this.run(name, field.start, field.length);
+      this.cuts(field.cuts);
     }
-    this.#done();
-    this.#mutator.remove(ref, cuts, fields, name);
+    this.done();
+    this.mutator.remove(ref, cuts, fields, name);
   }
 
   /** Adds to the key's counter. The caller has checked type and range. `asDecimal`: from here on the sum has no bounds. */
   add(ref: KeyRef, change: ExactNumber, asDecimal = false): void {
     this.#beginKey(ref);
-    this.#admit(INCREMENT_BYTES_MAX + ref.length);
-    this.#open();
-    const next = this.#keyspace.cells.nextIncrement(ref.record, this.origin, this.#seq);
+    this.admit(INCREMENT_BYTES_MAX + ref.length);
+    this.open();
+    const next = this.keyspace.cells.nextIncrement(ref.record, this.origin, this.seq);
     const total = addExact(next.total, change);
     const isDecimal = asDecimal || next.isDecimal;
-    this.#effect(isDecimal ? OP.addDecimal : OP.add, ref, numberBytesMax(total));
-    this.#increment(next.frame, next.n, total);
-    this.#done();
-    this.#mutator.add(ref, next.frame, next.n, total, isDecimal);
+    this.effect(isDecimal ? OP.addDecimal : OP.add, ref, numberBytesMax(total));
+    this.increment(next.frame, next.n, total);
+    this.done();
+    this.mutator.add(ref, next.frame, next.n, total, isDecimal);
   }
 
   /** Infinity: PERSIST. */
   expire(ref: KeyRef, expiryMs: number): void {
-    this.#effect(OP.expire, ref, 0);
-    this.#float(expiryMs);
-    this.#done();
-    this.#mutator.expire(ref, expiryMs);
+    this.effect(OP.expire, ref, 0);
+    this.float(expiryMs);
+    this.done();
+    this.mutator.expire(ref, expiryMs);
   }
 
   // ---------------------------------------------------------------- hash fields
@@ -219,28 +128,28 @@ export class Writer {
     let cuts = NO_CUTS;
     let flags: number = ttl === CLEAR_TTL ? SET.persists : ttl === KEEP_TTL ? SET.keepTtl : SET.expires;
     if (cell !== 0) {
-      if (this.#keyspace.attributes(cell) !== 0) cuts = this.#keyspace.cells.observedCuts(cell);
+      if (this.keyspace.attributes(cell) !== 0) cuts = this.keyspace.cells.observedCuts(cell);
       if (ttl === KEEP_TTL) flags |= this.#persistsFlag(cell);
     }
-    this.#effect(OP.setField, ref, fieldLength + length + (cuts === NO_CUTS ? 0 : cutsBytesMax(cuts)));
-    this.#run(field, fieldStart, fieldLength);
-    this.#bytes[this.#at++] = flags;
-    if ((flags & SET.expires) !== 0) this.#float(ttl);
-    this.#cuts(cuts);
-    this.#run(bytes, start, length);
-    this.#done();
-    this.#mutator.setField(ref, field, fieldStart, fieldLength, flags, ttl, cuts, bytes, start, length, cell);
+    this.effect(OP.setField, ref, fieldLength + length + (cuts === NO_CUTS ? 0 : cutsBytesMax(cuts)));
+    this.run(field, fieldStart, fieldLength);
+    this.bytes[this.at++] = flags;
+    if ((flags & SET.expires) !== 0) this.float(ttl);
+    this.cuts(cuts);
+    this.run(bytes, start, length);
+    this.done();
+    this.mutator.setField(ref, field, fieldStart, fieldLength, flags, ttl, cuts, bytes, start, length, cell);
   }
 
   removeField(ref: KeyRef, field: Uint8Array, fieldStart: number, fieldLength: number): void {
     const cell = this.#field(ref, field, fieldStart, fieldLength);
     if (cell === 0) return;
-    const cuts = this.#keyspace.attributes(cell) === 0 ? NO_CUTS : this.#keyspace.cells.observedCuts(cell);
-    this.#effect(OP.removeField, ref, fieldLength + cutsBytesMax(cuts));
-    this.#run(field, fieldStart, fieldLength);
-    this.#cuts(cuts);
-    this.#done();
-    this.#mutator.removeField(ref, field, fieldStart, fieldLength, cuts);
+    const cuts = this.keyspace.attributes(cell) === 0 ? NO_CUTS : this.keyspace.cells.observedCuts(cell);
+    this.effect(OP.removeField, ref, fieldLength + cutsBytesMax(cuts));
+    this.run(field, fieldStart, fieldLength);
+    this.cuts(cuts);
+    this.done();
+    this.mutator.removeField(ref, field, fieldStart, fieldLength, cuts);
   }
 
   addField(
@@ -252,25 +161,25 @@ export class Writer {
     asDecimal = false,
   ): void {
     this.#beginKey(ref);
-    this.#admit(INCREMENT_BYTES_MAX + ref.length + fieldLength);
-    this.#open();
+    this.admit(INCREMENT_BYTES_MAX + ref.length + fieldLength);
+    this.open();
     const cell = this.#field(ref, field, fieldStart, fieldLength);
-    const next = this.#keyspace.cells.nextIncrement(cell, this.origin, this.#seq);
+    const next = this.keyspace.cells.nextIncrement(cell, this.origin, this.seq);
     const total = addExact(next.total, change);
     const isDecimal = asDecimal || next.isDecimal;
-    this.#effect(isDecimal ? OP.addFieldDecimal : OP.addField, ref, fieldLength + numberBytesMax(total));
-    this.#run(field, fieldStart, fieldLength);
-    this.#increment(next.frame, next.n, total);
-    this.#done();
-    this.#mutator.addField(ref, field, fieldStart, fieldLength, next.frame, next.n, total, isDecimal, cell);
+    this.effect(isDecimal ? OP.addFieldDecimal : OP.addField, ref, fieldLength + numberBytesMax(total));
+    this.run(field, fieldStart, fieldLength);
+    this.increment(next.frame, next.n, total);
+    this.done();
+    this.mutator.addField(ref, field, fieldStart, fieldLength, next.frame, next.n, total, isDecimal, cell);
   }
 
   expireField(ref: KeyRef, field: Uint8Array, fieldStart: number, fieldLength: number, expiryMs: number): void {
-    this.#effect(OP.expireField, ref, fieldLength);
-    this.#run(field, fieldStart, fieldLength);
-    this.#float(expiryMs);
-    this.#done();
-    this.#mutator.expireField(ref, field, fieldStart, fieldLength, expiryMs);
+    this.effect(OP.expireField, ref, fieldLength);
+    this.run(field, fieldStart, fieldLength);
+    this.float(expiryMs);
+    this.done();
+    this.mutator.expireField(ref, field, fieldStart, fieldLength, expiryMs);
   }
 
   // ---------------------------------------------------------------- set members
@@ -282,17 +191,17 @@ export class Writer {
   addMember(ref: KeyRef, bytes: Uint8Array, start: number, length: number): void {
     if (!this.hasPeers && this.#isMember(ref, bytes, start, length)) return;
     this.#beginKey(ref);
-    this.#effect(OP.addMember, ref, length);
-    this.#run(bytes, start, length);
-    this.#done();
-    this.#mutator.addMember(ref, bytes, start, length);
+    this.effect(OP.addMember, ref, length);
+    this.run(bytes, start, length);
+    this.done();
+    this.mutator.addMember(ref, bytes, start, length);
   }
 
   removeMember(ref: KeyRef, bytes: Uint8Array, start: number, length: number): void {
-    this.#effect(OP.removeMember, ref, length);
-    this.#run(bytes, start, length);
-    this.#done();
-    this.#mutator.removeMember(ref, bytes, start, length);
+    this.effect(OP.removeMember, ref, length);
+    this.run(bytes, start, length);
+    this.done();
+    this.mutator.removeMember(ref, bytes, start, length);
   }
 
   // ---------------------------------------------------------------- all
@@ -302,7 +211,7 @@ export class Writer {
    * by and by (owed-cuts.ts).
    */
   flush(ref: KeyRef): void {
-    const ks = this.#keyspace;
+    const ks = this.keyspace;
     if (!ks.stagesHoldKeys && ks.keyMaps.count(ks.keys) <= ks.limits.smallKeyspaceKeys) {
       const withAttributes: number[] = [];
       ks.eachLive((record) => {
@@ -310,46 +219,46 @@ export class Writer {
       });
       for (const record of withAttributes) this.remove(ks.refer(ref, record));
     }
-    this.#admit(1);
-    this.#open();
-    this.#log.reserve(1);
-    this.#log.bytes[this.#log.offset++] = OP.flush;
-    this.#encodedKey = null;
-    this.#mutator.flush(ref);
+    this.admit(1);
+    this.open();
+    this.log.reserve(1);
+    this.log.bytes[this.log.offset++] = OP.flush;
+    this.forgetKey();
+    this.mutator.flush(ref);
   }
 
   // ---------------------------------------------------------------- cuts that are owed
 
   /** Names, in the batch that is open or else in one of their own, the counters that earlier removals have cut. */
   #announceOwed(): void {
-    this.#isAnnouncing = true;
+    this.isAnnouncing = true;
     // Looking up a key may settle it, and owe more.
     while (this.#owed.count > 0) for (const cut of this.#owed.take()) this.#announce(cut);
-    this.#isAnnouncing = false;
+    this.isAnnouncing = false;
   }
 
   #announce({ key, entry, cuts, reset }: OwedCut): void {
-    const ref = this.#keyspace.locate(this.#owedRef, key, 0, key.length);
+    const ref = this.keyspace.locate(this.#owedRef, key, 0, key.length);
     const room = cutsBytesMax(cuts) + (entry === null ? 0 : entry.name.length);
-    if (this.#isOpen && EFFECT_OVERHEAD + ref.length + room > this.roomLeft()) this.#close();
-    this.#effect(entry === null ? OP.cut : OP.cutField, ref, room);
-    if (entry !== null) this.#run(entry.name, 0, entry.name.length);
-    this.#cuts(cuts);
-    this.#done();
+    if (this.isOpen && EFFECT_OVERHEAD + ref.length + room > this.roomLeft()) this.close();
+    this.effect(entry === null ? OP.cut : OP.cutField, ref, room);
+    if (entry !== null) this.run(entry.name, 0, entry.name.length);
+    this.cuts(cuts);
+    this.done();
     // Cut already, when it was owed; but the dot may be another by now.
-    if (reset.origin === this.origin && reset.seq === this.#seq) return;
-    if (entry === null) this.#mutator.cut(ref, cuts);
-    else this.#mutator.cutField(ref, entry.name, 0, entry.name.length, cuts);
+    if (reset.origin === this.origin && reset.seq === this.seq) return;
+    if (entry === null) this.mutator.cut(ref, cuts);
+    else this.mutator.cutField(ref, entry.name, 0, entry.name.length, cuts);
   }
 
   /** A key that comes into being starts clean of what conflicts left under its name (an orphaned time to live). */
   #beginKey(ref: KeyRef): void {
-    if (ref.record !== 0 && ref.type === TYPE.none && this.#keyspace.cells.expiry(ref.record) !== -1) this.remove(ref);
+    if (ref.record !== 0 && ref.type === TYPE.none && this.keyspace.cells.expiry(ref.record) !== -1) this.remove(ref);
   }
 
   #hasResidual(record: number): boolean {
     let found = false;
-    this.#keyspace.containers.each(record, (type, container) => {
+    this.keyspace.containers.each(record, (type, container) => {
       found ||= type.isResidual(container) || type.isStaged(container);
     });
     return found;
@@ -357,26 +266,26 @@ export class Writer {
 
   /** What takes the place of another type cannot leave the time to live alone, only say it again. */
   #restatedTtl(ref: KeyRef): number {
-    const atMs = ref.type === TYPE.none ? -1 : this.#keyspace.cells.expiry(ref.record);
+    const atMs = ref.type === TYPE.none ? -1 : this.keyspace.cells.expiry(ref.record);
     return atMs < 0 || atMs === Infinity ? CLEAR_TTL : atMs;
   }
 
   #field(ref: KeyRef, field: Uint8Array, start: number, length: number): number {
     if (ref.record === 0) return 0;
-    const ks = this.#keyspace;
+    const ks = this.keyspace;
     return ks.containers.findField(ks.containers.hash(ref.record), field, start, length);
   }
 
   #isMember(ref: KeyRef, bytes: Uint8Array, start: number, length: number): boolean {
     if (ref.type !== TYPE.set) return false;
-    const { containers } = this.#keyspace;
+    const { containers } = this.keyspace;
     return containers.findMember(containers.set(ref.record), bytes, start, length) !== 0;
   }
 
   /** A write that keeps the time to live repeats "none" for the values it replaces, if they said so. */
   #persistsFlag(cell: number): number {
     let persists = false;
-    this.#keyspace.cells.eachValue(cell, (value) => {
+    this.keyspace.cells.eachValue(cell, (value) => {
       persists ||= value.persists;
     });
     return persists ? SET.persists : 0;
@@ -384,7 +293,7 @@ export class Writer {
 
   /** The fields of the key's hash with counters to cut. Their names are copied into `names`; offsets count in all of them joined. */
   #observedFieldCuts(record: number, names: Buffer[]): readonly FieldCuts[] {
-    const ks = this.#keyspace;
+    const ks = this.keyspace;
     const { containers } = ks;
     const { hashes } = containers;
     const hash = containers.of(hashes, record);
@@ -402,110 +311,5 @@ export class Writer {
       at += length;
     });
     return fields;
-  }
-
-  // ---------------------------------------------------------------- encoding
-
-  #open(): void {
-    if (this.#isOpen) return;
-    const log = this.#log;
-    const seq = this.#vector.get(this.origin) + 1;
-    const hlc = this.#clock.tick(this.#keyspace.nowMs);
-    log.reserve(BATCH.body);
-    const { bytes } = log;
-    const at = log.offset;
-    bytes[at + 4] = FRAME.batch;
-    bytes[at + BATCH.flags] = 0;
-    const self = this.#origins.at(this.origin);
-    bytes[at + BATCH.instance] = self.instance;
-    writeU32(bytes, at + BATCH.generation, self.generation);
-    writeU48(bytes, at + BATCH.seq, seq);
-    writeF64(bytes, at + BATCH.hlc, hlc);
-    log.offset = at + BATCH.body;
-    if (this.contextMoved) this.#writeContext();
-    this.#isOpen = true;
-    this.#seq = seq;
-    this.#mutator.enter(this.origin, seq, hlc, null);
-  }
-
-  #writeContext(): void {
-    this.contextMoved = false;
-    const changed: [index: number, seq: number][] = [];
-    for (const [index, seq] of this.#vector.entries()) {
-      if (index !== this.origin && seq !== this.#saidContext.get(index)) changed.push([index, seq]);
-    }
-    if (changed.length === 0) return;
-    const log = this.#log;
-    log.reserve(5 + 13 * changed.length);
-    const { bytes } = log;
-    bytes[log.pendingStart + BATCH.flags] = BATCH_HAS_CONTEXT;
-    let at = writeVarint(bytes, log.offset, changed.length);
-    for (const [index, seq] of changed) {
-      const origin = this.#origins.at(index);
-      bytes[at] = origin.instance;
-      writeU32(bytes, at + 1, origin.generation);
-      at = writeVarint(bytes, at + 5, seq);
-      this.#saidContext.set(index, seq);
-    }
-    log.offset = at;
-  }
-
-  /** Whether there is room for an effect of that size, in the batch and in memory. Throws before anything has changed. */
-  #admit(bytes: number): void {
-    if (this.#isAnnouncing) return;
-    const { arena, limits } = this.#keyspace;
-    if (bytes > this.roomLeft() - CONTEXT_RESERVE_BYTES) throw new BatchTooLargeError(bytes, limits.batchBytesMax);
-    if (!arena.reserve(2 * bytes + limits.applyReserveBytes, bytes)) throw new ArenaFullError(bytes);
-  }
-
-  /** Opens the batch if need be and writes the effect's code and key; `room`: bytes of what follows. */
-  #effect(op: number, ref: KeyRef, room: number): void {
-    const bytes = EFFECT_OVERHEAD + ref.length + room;
-    this.#admit(bytes);
-    this.#open();
-    const log = this.#log;
-    log.reserve(bytes);
-    this.#bytes = log.bytes;
-    this.#at = log.offset;
-    if (this.#encodedKey === ref && this.#encodedSerial === ref.serial) {
-      this.#bytes[this.#at++] = op | SAME_KEY;
-      return;
-    }
-    this.#encodedKey = ref;
-    this.#encodedSerial = ref.serial;
-    this.#bytes[this.#at++] = op;
-    this.#run(ref.bytes, ref.start, ref.length);
-  }
-
-  #done(): void {
-    this.#log.offset = this.#at;
-  }
-
-  #run(bytes: Uint8Array, start: number, length: number): void {
-    const at = length < 0x80 ? this.#at : writeVarint(this.#bytes, this.#at, length);
-    if (length < 0x80) {
-      this.#bytes[at] = length;
-      copyBytes(this.#bytes, at + 1, bytes, start, length);
-      this.#at = at + 1 + length;
-    } else {
-      copyBytes(this.#bytes, at, bytes, start, length);
-      this.#at = at + length;
-    }
-  }
-
-  #float(value: number): void {
-    writeF64(this.#bytes, this.#at, value);
-    this.#at += 8;
-  }
-
-  #cuts(cuts: readonly CounterCut[]): void {
-    if (cuts.length === 0) this.#bytes[this.#at++] = 0;
-    else this.#at = writeCuts(this.#bytes, this.#at, cuts, this.#origins);
-  }
-
-  #increment(frame: number, n: number, total: ExactNumber): void {
-    this.#at = writeVarint(this.#bytes, this.#at, frame);
-    this.#at = writeVarint(this.#bytes, this.#at, n);
-    this.#at = writeNumber(this.#bytes, this.#at, total);
   }
 }

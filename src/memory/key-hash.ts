@@ -3,7 +3,7 @@
  *
  * Why a keyed hash that withstands: whoever can write keys could otherwise craft thousands that share a bucket, and every access to one of them would walk
  * the whole chain. A seed of 32 bits does not keep that away, whatever the function: the order in which SCAN returns known keys tells
- * which of the 2^32 seeds it is (docs/decisions/0041-keyed-hash.md). One round per word and three at the end are what Rust's and CPython's tables
+ * which of the 2^32 seeds it is (docs/decisions/0014-keyed-hash.md). One round per word and three at the end are what Rust's and CPython's tables
  * take of SipHash.
  */
 

@@ -4,8 +4,8 @@
  * Why 32 MiB: small enough that a segment really empties after much was removed, and exactly so large that the C library maps each one by itself
  * (it never raises its threshold beyond 32 MiB), so a buffer that V8 frees goes back to the system at once, and a fresh one is zero without
  * having been touched. V8 frees the buffers of dropped segments when it collects garbage; an idle process may not do that for hours, so
- * `droppedBytes` says how much is waiting for it and the composition may ask for a collection. (Detaching a buffer would free it at once,
- * but slows down every typed array of the process; resizable buffers are slower altogether: docs/decisions/0040-memory-given-back.md.)
+ * `droppedBytes` says how much is waiting for it and the composition may ask for a collection. (Detaching a buffer
+ * frees it at once on Node.js 20, but not on 22: docs/decisions/0013-memory-given-back.md.)
  *
  * A segment larger than a slot takes several; their views are empty, its own reach over them. Slots that were never used have no views.
  *

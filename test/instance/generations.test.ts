@@ -83,6 +83,50 @@ describe('The generation of an instance', () => {
       expect(first.database.digest()).toBe(second.database.digest());
     },
   );
+
+  it.each([EVERY_SEC, ALWAYS, SNAPSHOT])(
+    'goes up beyond the one that peers know when an older state was put back unseen, and what was lost comes back ($kind)',
+    async (persistence) => {
+      const world = new SimulatedWorld({ seed: 2 });
+      const machines = [world.addMachine('instance1'), world.addMachine('instance2')];
+      const start = (id: 1 | 2): Promise<SimulatedInstance> =>
+        startInstance(world, machines[id - 1]!, { persistence, ids: [1, 2], id });
+      const second = await start(2);
+      let first = await start(1);
+      first.execute([['SET', 'k', 'old']]);
+      await world.run(world.nowMs + 5_000);
+      await stop(world, first);
+      machines[0]!.stop();
+      const older = machines[0]!.disk.backUp();
+      const generations = [first.database.self.generation];
+      // Longer once, under the generation of the older state, and then shorter, under a newer one.
+      for (const count of [10, 2]) {
+        first = await start(1);
+        generations.push(first.database.self.generation);
+        for (let i = 0; i < count; i++) first.execute([['INCR', `counter ${count}`]]);
+        // The peer needs its time to notice that the one before has lost its power.
+        await world.run(world.nowMs + 30_000);
+        machines[0]!.loseCurrent();
+      }
+      machines[0]!.disk.restore(older, 'rolled back');
+      first = await start(1);
+      await world.run(world.nowMs + 30_000);
+      first.execute([['SET', 'k', 'new']]);
+      await world.run(world.nowMs + 10_000);
+      expect(first.database.self.generation).toBeGreaterThan(Math.max(...generations));
+      for (const instance of [first, second]) {
+        const reads = [
+          ['GET', 'k'],
+          ['GET', 'counter 10'],
+          ['GET', 'counter 2'],
+        ];
+        expect(instance.execute(reads).replies).toEqual(['new', '10', '2']);
+      }
+      expect(first.engine.links()).toMatchObject([{ state: 'streaming', lagOperations: 0 }]);
+      expect(second.engine.links()).toMatchObject([{ state: 'streaming', lagOperations: 0 }]);
+      expect(first.database.digest()).toBe(second.database.digest());
+    },
+  );
 });
 
 async function stop(world: SimulatedWorld, instance: SimulatedInstance): Promise<void> {

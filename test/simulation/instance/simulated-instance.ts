@@ -13,7 +13,7 @@ import type { Database } from '../../../src/database/database.ts';
 import { SCALED_DOWN } from '../limits.ts';
 import type { ReplyValue } from '../recording-reply.ts';
 import type { SimulatedHost } from '../world/machine.ts';
-import { BatchTooLargeError } from '../../../src/database/writer.ts';
+import { BatchTooLargeError } from '../../../src/database/effects.ts';
 import { CommandRunner } from './command-runner.ts';
 import { SECRET, serveConnection } from './endpoint.ts';
 

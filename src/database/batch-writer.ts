@@ -1,0 +1,211 @@
+/**
+ * The batch that is being written: opened with its first effect, encoded straight into the log's buffer, ended by `commit`.
+ *
+ * Invariant: the uncommitted bytes of the log are exactly the open batch.
+ */
+import type { CounterCut } from '../crdt/cell.ts';
+import type { ExactNumber } from '../crdt/exact-number.ts';
+import { BATCH, BATCH_HAS_CONTEXT, FRAME, writeF64, writeU32, writeU48 } from '../crdt/frame.ts';
+import type { HybridClock } from '../crdt/hybrid-clock.ts';
+import { type OriginTable, VersionVector } from '../crdt/version-vector.ts';
+import { writeVarint } from '../base/varint.ts';
+import { ArenaFullError, copyBytes } from '../memory/arena.ts';
+import type { AppendBuffer } from '../memory/append-buffer.ts';
+import { BatchTooLargeError, SAME_KEY, writeCuts, writeNumber } from './effects.ts';
+import type { KeyRef } from './key-ref.ts';
+import type { Keyspace } from './keyspace.ts';
+import type { Mutator } from './mutator.ts';
+
+/** Of an increment, beside its names: frame, n and a total of a thousand digits. */
+export const INCREMENT_BYTES_MAX = 1100;
+/** What a batch that is not open yet says before its first effect. */
+const CONTEXT_RESERVE_BYTES = 4096;
+/** Room for an effect's code, lengths, flags and times beside its bytes. */
+export const EFFECT_OVERHEAD = 48;
+
+export interface BatchWriterOptions {
+  readonly keyspace: Keyspace;
+  readonly mutator: Mutator;
+  readonly log: AppendBuffer;
+  readonly clock: HybridClock;
+  readonly origins: OriginTable;
+  readonly vector: VersionVector;
+}
+
+export class BatchWriter {
+  protected readonly keyspace: Keyspace;
+  protected readonly mutator: Mutator;
+  protected readonly log: AppendBuffer;
+  readonly #clock: HybridClock;
+  readonly #origins: OriginTable;
+  protected readonly vector: VersionVector;
+  /** The context of the batch before, without the own entry: what need not be said again. */
+  #saidContext = new VersionVector();
+  /** Something remote was applied since the last own batch. */
+  contextMoved = true;
+  /** Index of the own current origin. */
+  origin = 0;
+  #isOpen = false;
+  /** What is written now has been applied already, and is not to be refused. */
+  protected isAnnouncing = false;
+  protected seq = 0;
+  #encodedKey: KeyRef | null = null;
+  #encodedSerial = 0;
+  /** The log's bytes being written and where; valid between `effect` and `done`. */
+  protected bytes: Buffer;
+  protected at = 0;
+
+  constructor(options: BatchWriterOptions) {
+    this.keyspace = options.keyspace;
+    this.mutator = options.mutator;
+    this.log = options.log;
+    this.#clock = options.clock;
+    this.#origins = options.origins;
+    this.vector = options.vector;
+    this.bytes = options.log.bytes;
+  }
+
+  /** From the next batch on, operations are numbered by that origin, whose batches so far had said that context. */
+  beginOrigin(origin: number, saidContext: VersionVector): void {
+    this.origin = origin;
+    this.#saidContext = saidContext;
+    this.contextMoved = true;
+  }
+
+  get isOpen(): boolean {
+    return this.#isOpen;
+  }
+
+  /** Bytes that the open batch, or the next, may still take. */
+  roomLeft(): number {
+    const { log } = this;
+    return this.keyspace.limits.batchBytesMax - (log.offset - log.pendingStart);
+  }
+
+  /**
+   * For commands of several effects: whether all of them will be taken. Throws before the first what otherwise one in the middle would. `bytes`: of
+   * keys, names and values, each where an effect says it.
+   */
+  demandRoom(effects: number, bytes: number): void {
+    this.admit(effects * EFFECT_OVERHEAD + bytes);
+  }
+
+  /** Ends the batch that is open. Returns its seq. */
+  protected close(): number {
+    const log = this.log;
+    writeU32(log.bytes, log.pendingStart, log.offset - log.pendingStart - 4);
+    log.commit();
+    this.#isOpen = false;
+    this.#encodedKey = null;
+    this.vector.set(this.origin, this.seq);
+    return this.seq;
+  }
+
+  protected open(): void {
+    if (this.#isOpen) return;
+    const log = this.log;
+    const seq = this.vector.get(this.origin) + 1;
+    const hlc = this.#clock.tick(this.keyspace.nowMs);
+    log.reserve(BATCH.body);
+    const { bytes } = log;
+    const at = log.offset;
+    bytes[at + 4] = FRAME.batch;
+    bytes[at + BATCH.flags] = 0;
+    const self = this.#origins.at(this.origin);
+    bytes[at + BATCH.instance] = self.instance;
+    writeU32(bytes, at + BATCH.generation, self.generation);
+    writeU48(bytes, at + BATCH.seq, seq);
+    writeF64(bytes, at + BATCH.hlc, hlc);
+    log.offset = at + BATCH.body;
+    if (this.contextMoved) this.#writeContext();
+    this.#isOpen = true;
+    this.seq = seq;
+    this.mutator.enter(this.origin, seq, hlc, null);
+  }
+
+  #writeContext(): void {
+    this.contextMoved = false;
+    const changed: [index: number, seq: number][] = [];
+    for (const [index, seq] of this.vector.entries()) {
+      if (index !== this.origin && seq !== this.#saidContext.get(index)) changed.push([index, seq]);
+    }
+    if (changed.length === 0) return;
+    const log = this.log;
+    log.reserve(5 + 13 * changed.length);
+    const { bytes } = log;
+    bytes[log.pendingStart + BATCH.flags] = BATCH_HAS_CONTEXT;
+    let at = writeVarint(bytes, log.offset, changed.length);
+    for (const [index, seq] of changed) {
+      const origin = this.#origins.at(index);
+      bytes[at] = origin.instance;
+      writeU32(bytes, at + 1, origin.generation);
+      at = writeVarint(bytes, at + 5, seq);
+      this.#saidContext.set(index, seq);
+    }
+    log.offset = at;
+  }
+
+  /** Whether there is room for an effect of that size, in the batch and in memory. Throws before anything has changed. */
+  protected admit(bytes: number): void {
+    if (this.isAnnouncing) return;
+    const { arena, limits } = this.keyspace;
+    if (bytes > this.roomLeft() - CONTEXT_RESERVE_BYTES) throw new BatchTooLargeError(bytes, limits.batchBytesMax);
+    if (!arena.reserve(2 * bytes + limits.applyReserveBytes, bytes)) throw new ArenaFullError(bytes);
+  }
+
+  /** Opens the batch if need be and writes the effect's code and key; `room`: bytes of what follows. */
+  protected effect(op: number, ref: KeyRef, room: number): void {
+    const bytes = EFFECT_OVERHEAD + ref.length + room;
+    this.admit(bytes);
+    this.open();
+    const log = this.log;
+    log.reserve(bytes);
+    this.bytes = log.bytes;
+    this.at = log.offset;
+    if (this.#encodedKey === ref && this.#encodedSerial === ref.serial) {
+      this.bytes[this.at++] = op | SAME_KEY;
+      return;
+    }
+    this.#encodedKey = ref;
+    this.#encodedSerial = ref.serial;
+    this.bytes[this.at++] = op;
+    this.run(ref.bytes, ref.start, ref.length);
+  }
+
+  /** The next effect names its key, whatever it is. */
+  protected forgetKey(): void {
+    this.#encodedKey = null;
+  }
+
+  protected done(): void {
+    this.log.offset = this.at;
+  }
+
+  protected run(bytes: Uint8Array, start: number, length: number): void {
+    const at = length < 0x80 ? this.at : writeVarint(this.bytes, this.at, length);
+    if (length < 0x80) {
+      this.bytes[at] = length;
+      copyBytes(this.bytes, at + 1, bytes, start, length);
+      this.at = at + 1 + length;
+    } else {
+      copyBytes(this.bytes, at, bytes, start, length);
+      this.at = at + length;
+    }
+  }
+
+  protected float(value: number): void {
+    writeF64(this.bytes, this.at, value);
+    this.at += 8;
+  }
+
+  protected cuts(cuts: readonly CounterCut[]): void {
+    if (cuts.length === 0) this.bytes[this.at++] = 0;
+    else this.at = writeCuts(this.bytes, this.at, cuts, this.#origins);
+  }
+
+  protected increment(frame: number, n: number, total: ExactNumber): void {
+    this.at = writeVarint(this.bytes, this.at, frame);
+    this.at = writeVarint(this.bytes, this.at, n);
+    this.at = writeNumber(this.bytes, this.at, total);
+  }
+}
