@@ -7,7 +7,7 @@ import { CrdbError } from '../errors.ts';
 import type { ClusterInfo, ControlPlane, KnownNode } from './control-plane.ts';
 import { chooseLinks } from './links.ts';
 import { count } from './output.ts';
-import { findDatabase, startHint, whyDown } from './survey.ts';
+import { findDatabase, startHint, whyDown, whyUnknown, type Damaged } from './survey.ts';
 
 export interface ChangeSyncOptions {
   readonly nameOrGuid: string;
@@ -47,9 +47,9 @@ export async function changeSync(
   signal?: AbortSignal,
 ): Promise<ChangeSyncDocument> {
   const { action, from, acceptClock = false } = options;
-  const { database, nodes } = await findDatabase(control, options.nameOrGuid);
+  const { database, nodes, damaged } = await findDatabase(control, options.nameOrGuid);
   const { guid, name } = database;
-  const concerned = concernedInstances(options, database, nodes);
+  const concerned = concernedInstances(options, { database, nodes, damaged });
   await Promise.all(concerned.map(({ cluster }) => control.api(cluster).syncStatus(guid)));
   signal?.throwIfAborted();
   const instances = [];
@@ -66,21 +66,27 @@ export async function changeSync(
   return { status: options.dryRun ? 'planned' : statusOf(action, anyChanged), guid, name, instances };
 }
 
-function concernedInstances(choice: ChangeSyncOptions, database: Crdb, nodes: readonly KnownNode[]): Concerned[] {
-  const links = chooseLinks(choice, database);
+interface Known {
+  readonly database: Crdb;
+  readonly nodes: readonly KnownNode[];
+  readonly damaged: readonly Damaged[];
+}
+
+function concernedInstances(choice: ChangeSyncOptions, known: Known): Concerned[] {
+  const links = chooseLinks(choice, known.database);
   const pullers = [...new Set(links.map(({ instance }) => instance))];
   return pullers.map((id) => ({
     id,
-    cluster: clusterOf(id, database, nodes),
+    cluster: clusterOf(id, known),
     from: links.filter(({ instance }) => instance === id).map(({ from }) => from),
   }));
 }
 
-function clusterOf(id: number, database: Crdb, nodes: readonly KnownNode[]): ClusterInfo {
+function clusterOf(id: number, { database, nodes, damaged }: Known): ClusterInfo {
   const cluster = database.instances.find((instance) => instance.id === id)!.cluster.name;
   const node = nodes.find((known) => known.cluster.name === cluster);
   if (node?.running === true) return node.cluster;
-  const why = node === undefined ? `this home has no credentials for ${cluster}` : `${cluster} ${whyDown(node)}`;
+  const why = node === undefined ? whyUnknown(cluster, damaged) : `${cluster} ${whyDown(node)}`;
   throw new CrdbError('node_unreachable', `Nothing was changed: instance ${id} cannot be reached, ${why}`, {
     hint: startHint(node === undefined ? [] : [node]),
   });

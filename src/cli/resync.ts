@@ -12,7 +12,7 @@ import { chooseLinks } from './links.ts';
 import { count, numberText } from './output.ts';
 import type { Confirmation } from './prompt.ts';
 import type { Steps } from './steps.ts';
-import { findDatabase, startHint, whyDown } from './survey.ts';
+import { findDatabase, startHint, whyDown, whyUnknown, type Damaged } from './survey.ts';
 import type { Waiting } from './waiting.ts';
 
 export interface ResyncOptions {
@@ -67,9 +67,9 @@ export interface LinkToSync {
 export async function resync(options: ResyncOptions, services: ResyncServices): Promise<ResyncDocument> {
   const { full } = options;
   const { control, steps, waiting, signal, confirmation, show } = services;
-  const { database, nodes } = await findDatabase(control, options.nameOrGuid);
+  const { database, nodes, damaged } = await findDatabase(control, options.nameOrGuid);
   const { guid, name } = database;
-  const { links, keys } = await planLinks(options, database, { control, nodes });
+  const { links, keys } = await planLinks(options, { database, control, nodes, damaged });
   const documentOf = (status: ResyncDocument['status'], outcomes: readonly Outcome[] | null): ResyncDocument => ({
     ...{ status, guid, name, full },
     links: links.map(({ instance, cluster, from }, index) => {
@@ -103,14 +103,12 @@ async function orderAll(
 /** The links, and how many keys their sources have in all (null: not all of them say). */
 async function planLinks(
   options: ResyncOptions,
-  database: Crdb,
-  { control, nodes }: { readonly control: ControlPlane; readonly nodes: readonly KnownNode[] },
+  parts: Parts,
 ): Promise<{ readonly links: readonly LinkToSync[]; readonly keys: number | null }> {
+  const { database } = parts;
   const chosen = chooseLinks(options, database);
   const ids = new Set(chosen.flatMap(({ instance, from }) => [instance, from]));
-  const seen = new Map(
-    await Promise.all([...ids].map(async (id) => [id, await lookAt(id, { database, control, nodes })] as const)),
-  );
+  const seen = new Map(await Promise.all([...ids].map(async (id) => [id, await lookAt(id, parts)] as const)));
   const links = chosen.map(({ instance, from }) => {
     const puller = seen.get(instance)!;
     if (!('status' in puller)) throw puller.problem;
@@ -133,14 +131,17 @@ async function planLinks(
   return { links, keys: sources.reduce((sum, keys) => (sum === null || keys === null ? null : sum + keys), 0) };
 }
 
+interface Parts {
+  readonly database: Crdb;
+  readonly control: ControlPlane;
+  readonly nodes: readonly KnownNode[];
+  readonly damaged: readonly Damaged[];
+}
+
 type Look = { readonly cluster: ClusterInfo; readonly status: SyncStatus } | { readonly problem: CrdbError };
 
 /** An instance that can take part: its node answers, its process runs. */
-async function lookAt(
-  id: number,
-  parts: { readonly database: Crdb; readonly control: ControlPlane; readonly nodes: readonly KnownNode[] },
-): Promise<Look> {
-  const { database, control, nodes } = parts;
+async function lookAt(id: number, { database, control, nodes, damaged }: Parts): Promise<Look> {
   const name = database.instances.find((instance) => instance.id === id)!.cluster.name;
   const node = nodes.find((known) => known.cluster.name === name);
   const unreachable = (why: string, hint: string): Look => ({
@@ -148,7 +149,7 @@ async function lookAt(
       hint,
     }),
   });
-  if (node === undefined) return unreachable(`this home has no credentials for ${name}`, 'crdb-cli node status');
+  if (node === undefined) return unreachable(whyUnknown(name, damaged), 'crdb-cli node status');
   if (!node.running) return unreachable(`${name} ${whyDown(node)}`, startHint([node]));
   try {
     const status = await control.api(node.cluster).syncStatus(database.guid);

@@ -151,6 +151,12 @@ export function unreachableNote({ cluster, reason, hint }: Unreachable, conseque
   return `Note: ${cluster} ${reason}; ${consequence}. Try: ${hint}`;
 }
 
+/** Why a cluster of a database cannot be asked that no node of this home knows. */
+export function whyUnknown(cluster: string, damaged: readonly Damaged[]): string {
+  const files = damaged.filter((one) => one.cluster === null).map(({ reason }) => `; ${reason}`);
+  return `this home has no credentials for ${cluster}${files.join('')}`;
+}
+
 /** Completes the sentence that begins with the name of a local node that does not run. */
 export function whyDown({ orphans, damage }: KnownNode): string {
   if (damage !== null) return `cannot be asked, ${damage.message}`;

@@ -6,7 +6,7 @@ import { instanceDocuments, type InstanceDocument } from './documents.ts';
 import { CLOCK_DRIFT_MS_MAX } from './limits.ts';
 import { bytesText, durationText, numberText, table, visibleLength, type Style } from './output.ts';
 import { processNote, processStyle, processWord } from './process-text.ts';
-import { findDatabase, startHint, whyDown } from './survey.ts';
+import { findDatabase, startHint, whyDown, whyUnknown, type Damaged } from './survey.ts';
 
 type Link = SyncStatus['links'][number];
 
@@ -41,17 +41,24 @@ export interface SyncStatusLook {
 }
 
 export async function syncStatus(control: ControlPlane, nameOrGuid: string): Promise<SyncStatusDocument> {
-  const { database, nodes } = await findDatabase(control, nameOrGuid);
+  const { database, nodes, damaged } = await findDatabase(control, nameOrGuid);
   const instances = await Promise.all(
-    instanceDocuments(database).map((instance) => askInstance(control, nodes, database.guid, instance)),
+    instanceDocuments(database).map((instance) =>
+      askInstance({ control, nodes, damaged, guid: database.guid }, instance),
+    ),
   );
   return { guid: database.guid, name: database.name, instances };
 }
 
+interface Asking {
+  readonly control: ControlPlane;
+  readonly nodes: readonly KnownNode[];
+  readonly damaged: readonly Damaged[];
+  readonly guid: string;
+}
+
 async function askInstance(
-  control: ControlPlane,
-  nodes: readonly KnownNode[],
-  guid: string,
+  { control, nodes, damaged, guid }: Asking,
   { id, cluster, endpoint }: InstanceDocument,
 ): Promise<InstanceSyncDocument> {
   const unreachable = (error: string): InstanceSyncDocument => ({
@@ -66,7 +73,7 @@ async function askInstance(
     links: [],
   });
   const node = nodes.find((known) => known.cluster.name === cluster);
-  if (node === undefined) return unreachable(`this home has no credentials for ${cluster}`);
+  if (node === undefined) return unreachable(whyUnknown(cluster, damaged));
   if (!node.running) return unreachable(`${cluster} ${whyDown(node)}; ${startHint([node])}`);
   try {
     const status = await control.api(node.cluster).syncStatus(guid);

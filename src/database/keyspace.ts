@@ -156,8 +156,7 @@ export class Keyspace {
   }
 
   isExpired(record: number): boolean {
-    const first = this.attributes(record);
-    if (first === 0 || this.cells.isLoneCounter(first)) return false;
+    if (this.attributes(record) === 0) return false;
     const expiry = this.cells.expiry(record);
     return expiry >= 0 && expiry <= this.nowMs;
   }

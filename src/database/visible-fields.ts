@@ -28,9 +28,10 @@ export function countVisibleFields(keyspace: Keyspace, hash: number): number {
 
 /** Whether no client sees the key of that record any more: its time is over, or that of all its fields. */
 export function isGone(keyspace: Keyspace, record: number): boolean {
-  if (keyspace.attributes(record) === 0) return false;
-  if (keyspace.isExpired(record)) return true;
   const { cells, containers } = keyspace;
+  const first = keyspace.attributes(record);
+  if (first === 0 || cells.isLoneCounter(first)) return false;
+  if (keyspace.isExpired(record)) return true;
   const { hashes } = containers;
   const hash = containers.hash(record);
   // Where earlier content waits there is more to be seen than is counted.

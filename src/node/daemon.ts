@@ -44,7 +44,13 @@ import {
   type NodePaths,
   type NodeRecord,
 } from './home.ts';
-import { ADMIN_PORT_DEFAULT, ADMIN_PORTS_TRIED_MAX, API_CLOSE_MS_MAX, TASKS_DRAIN_MS_MAX } from './limits.ts';
+import {
+  ADMIN_PORT_DEFAULT,
+  ADMIN_PORTS_TRIED_MAX,
+  API_CLOSE_MS_MAX,
+  SAME_INTERRUPT_MS_MAX,
+  TASKS_DRAIN_MS_MAX,
+} from './limits.ts';
 import { LocalDatabases } from './local-databases.ts';
 import { keepLogsSmall } from './log-rotation.ts';
 import type { Log } from './log.ts';
@@ -93,12 +99,17 @@ const DEFAULT_HOST = '127.0.0.1';
 const ADMIN_USER = 'admin';
 const SIGNALS = ['SIGTERM', 'SIGINT', 'SIGHUP'] as const;
 
-/** Runs a node until it is told to stop, by its API or by a signal. A second signal kills what is still being stopped. */
+/**
+ * Runs a node until it is told to stop, by its API or by a signal. A second Ctrl-C kills what is still being stopped; one that follows at
+ * once is the same one (npx and others pass on what the terminal has sent to both).
+ */
 export async function runNode(options: NodeOptions, onReady: (node: RunningNode) => void = () => {}): Promise<void> {
   let node: RunningNode | null = null;
   let interrupted = false;
+  let interruptedMs = 0;
   const interrupt = (signal: NodeJS.Signals): void => {
-    const force = interrupted;
+    const force = interrupted && signal === 'SIGINT' && monotonicMs() - interruptedMs > SAME_INTERRUPT_MS_MAX;
+    if (!interrupted) interruptedMs = monotonicMs();
     interrupted = true;
     options.log.info('node_signalled', { signal, force });
     // The outcome is seen through `stopped`.

@@ -16,8 +16,9 @@ export const RESTART_DELAY_MS_MIN = 50;
 export const RESTART_DELAY_MS_MAX = 10_000;
 export const RESTART_HEALTHY_AFTER_MS = 10_000;
 
-/** Between two questions whether a starting instance is ready. */
+/** Between two questions whether a starting instance is ready; one that is loading has something else to do. */
 export const READY_POLL_MS = 50;
+export const LOADING_POLL_MS = 200;
 
 /** A newly created instance may take as long as it makes progress; without any it may take this long until it is ready. */
 export const CREATED_STALL_MS_MAX = 30_000;
@@ -55,6 +56,9 @@ export const NODE_STOP_LOOK_MS = 200;
 
 /** How long a detached daemon may take until its admin API answers. */
 export const NODE_READY_MS_MAX = 20_000;
+
+/** Two Ctrl-C that arrive within this time are one. */
+export const SAME_INTERRUPT_MS_MAX = 1_000;
 
 /** How long a stopping daemon waits for the tasks it coordinates. */
 export const TASKS_DRAIN_MS_MAX = 10_000;

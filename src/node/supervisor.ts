@@ -22,7 +22,7 @@ import {
   type ProcessExit,
   type RunningProcess,
 } from './instance-process.ts';
-import { ANSWER_POLL_MS, READY_POLL_MS, STOP_NOTE_MS } from './limits.ts';
+import { ANSWER_POLL_MS, LOADING_POLL_MS, READY_POLL_MS, STOP_NOTE_MS } from './limits.ts';
 import type { Log } from './log.ts';
 import {
   INITIAL_SUPERVISION,
@@ -263,7 +263,7 @@ export class InstanceSupervisor {
         return;
       }
       if (report?.loading) this.#noteLoading(report.loading);
-      await sleepAside(READY_POLL_MS);
+      await sleepAside(report?.loading ? LOADING_POLL_MS : READY_POLL_MS);
     }
   }
 

@@ -107,6 +107,10 @@ describe('what is not as it should be', () => {
     expect((await failure(getDatabase(control, 'payments'))).message).toBe(
       'No node that answers knows a database "payments"; clusters.json is damaged',
     );
+    control.local.delete('local-3');
+    expect((await syncStatus(control, 'orders')).instances[2]!.error).toBe(
+      'this home has no credentials for local-3; clusters.json is damaged',
+    );
     const services = { control, steps: silentSteps };
     expect((await stopNodes({ name: 'local-1', dryRun: false }, services)).nodes).toHaveLength(1);
     expect((await startNode({ name: 'local-1', options: {} }, services)).status).toBe('started');

@@ -18,8 +18,8 @@ describe('an empty home', () => {
     const { exitCode, stdout, stderr } = await home.run(['list']);
     expect([exitCode, stdout]).toEqual([0, 'CRDB-GUID  NAME  REPL-ID  CLUSTER-FQDN  ENDPOINT']);
     expect(stderr).toContain('crdb-cli create orders --local 2');
-    expect((await home.json(['list'])).document).toEqual({ databases: [], unreachable: [] });
-    expect((await home.json(['node', 'status'])).document).toEqual({ nodes: [] });
+    expect((await home.json(['list'])).document).toEqual({ databases: [], unreachable: [], damaged: [] });
+    expect((await home.json(['node', 'status'])).document).toEqual({ nodes: [], damaged: [] });
     expect((await home.json(['node', 'stop', '--all'])).document).toEqual({ nodes: [] });
   });
 
@@ -32,10 +32,10 @@ describe('an empty home', () => {
       'local-1 to_be_made',
       'local-2 to_be_made',
     ]);
-    expect((await home.json(['list'])).document).toEqual({ databases: [], unreachable: [] });
+    expect((await home.json(['list'])).document).toEqual({ databases: [], unreachable: [], damaged: [] });
   });
 
-  it.each([['get'], ['delete'], ['sync status'], ['sync pause'], ['sync resume']])(
+  it.each([['get'], ['delete'], ['sync status'], ['sync pause'], ['sync resume'], ['sync resync']])(
     '%s says that there is no such database',
     async (command) => {
       const { exitCode, document } = await home.json<ErrorDocument>([...command.split(' '), 'orders']);
