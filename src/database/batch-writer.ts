@@ -50,6 +50,8 @@ export class BatchWriter {
   /** What is written now has been applied already, and is not to be refused. */
   protected isAnnouncing = false;
   protected seq = 0;
+  /** Bytes of effects that a command was promised before its first: a full arena must not end it in the middle. */
+  #granted = 0;
   #encodedKey: KeyRef | null = null;
   #encodedSerial = 0;
   /** The log's bytes being written and where; valid between `effect` and `done`. */
@@ -88,7 +90,10 @@ export class BatchWriter {
    * keys, names and values, each where an effect says it. `removes`: all of them remove.
    */
   demandRoom(effects: number, bytes: number, removes = false): void {
-    this.admit(effects * EFFECT_OVERHEAD + bytes, removes);
+    this.#granted = 0;
+    const demanded = effects * EFFECT_OVERHEAD + bytes;
+    this.admit(demanded, removes);
+    this.#granted = demanded;
   }
 
   /** Ends the batch that is open. Returns its seq. */
@@ -97,6 +102,7 @@ export class BatchWriter {
     writeU32(log.bytes, log.pendingStart, log.offset - log.pendingStart - 4);
     log.commit();
     this.#isOpen = false;
+    this.#granted = 0;
     this.#encodedKey = null;
     this.vector.set(this.origin, this.seq);
     return this.seq;
@@ -149,6 +155,10 @@ export class BatchWriter {
   /** Whether there is room for an effect of that size, in the batch and in memory. Throws before anything has changed. */
   protected admit(bytes: number, removes = false): void {
     if (this.isAnnouncing) return;
+    if (bytes <= this.#granted) {
+      this.#granted -= bytes;
+      return;
+    }
     const { arena, limits } = this.keyspace;
     if (bytes > this.roomLeft() - CONTEXT_RESERVE_BYTES) throw new BatchTooLargeError(bytes, limits.batchBytesMax);
     // What removes makes room: from what is kept free it takes the little that it needs. Were it refused, a full instance would stay full.

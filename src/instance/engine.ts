@@ -428,6 +428,7 @@ export class Engine {
       log: this.log,
       snapshotter: this.#snapshotter,
       maySnapshot: () => this.database.maySnapshot,
+      dataBytes: () => this.database.keyspace.arena.usedBytes,
       limits: storageLimitsOf(this.#options),
     });
   }

@@ -9,6 +9,7 @@
 import type { Database } from '../database/database.ts';
 import { BatchTooLargeError } from '../database/effects.ts';
 import type { Clock } from '../host/host.ts';
+import { demandRoom } from '../redis-commands/demand-room.ts';
 import type { QueuedCommand, ServerPort, Session } from '../redis-commands/session.ts';
 import { USER } from '../redis-commands/session.ts';
 import type { Call } from '../redis-commands/spec.ts';
@@ -146,7 +147,7 @@ export class Dispatcher {
       this.#runTimed(session, entry, args);
     } else {
       try {
-        if (entry.writesSeveral) demandRoom(this.#database, args);
+        if (entry.writesSeveral) demandRoom(this.#database, args, entry);
         entry.spec.run(call);
       } catch (error) {
         this.#fail(entry, error, before);
@@ -175,7 +176,7 @@ export class Dispatcher {
     const before = this.#reply.length;
     const started = this.#clock.monotonicMs();
     try {
-      if (entry.writesSeveral) demandRoom(this.#database, args);
+      if (entry.writesSeveral) demandRoom(this.#database, args, entry);
       entry.spec.run(this.#call);
     } catch (error) {
       this.#fail(entry, error, before);
@@ -276,7 +277,7 @@ export class Dispatcher {
     call.args = args;
     entry.calls++;
     try {
-      if (entry.writesSeveral) demandRoom(this.#database, args);
+      if (entry.writesSeveral) demandRoom(this.#database, args, entry);
       spec.run(call);
     } catch (error) {
       this.#fail(entry, error, before);
@@ -318,14 +319,6 @@ const hasQueued = (session: Session, flag: 'write' | 'denyoom'): boolean =>
 
 const writes = (session: Session, entry: TableEntry): boolean =>
   entry.isWrite || (entry.spec.name === 'EXEC' && hasQueued(session, 'write'));
-
-/** Each argument may be said by an effect of its own, and the key by all of them, which is shorter from the second on. */
-function demandRoom(database: Database, args: Args): void {
-  const { count, lengths } = args;
-  let bytes = count > 1 ? lengths[1]! : 0;
-  for (let i = 1; i < count; i++) bytes += lengths[i]!;
-  database.writer.demandRoom(count, bytes);
-}
 
 const needsMemory = (session: Session, entry: TableEntry): boolean =>
   entry.deniedWhenFull || (entry.spec.name === 'EXEC' && hasQueued(session, 'denyoom'));

@@ -36,6 +36,8 @@ export interface SnapshotSourceOptions {
   readonly snapshotter: Snapshotter;
   /** Whether the database can begin a snapshot now. */
   readonly maySnapshot: () => boolean;
+  /** What the data takes in memory now: about what a snapshot of it would, or more. */
+  readonly dataBytes: () => number;
   readonly limits?: Partial<StorageLimits>;
 }
 
@@ -82,10 +84,12 @@ export class SnapshotSource {
   }
 
   #freshOne(): TakenSnapshot | null {
-    const { log, snapshotter } = this.#options;
+    const { log, snapshotter, dataBytes } = this.#options;
     const { newest } = snapshotter;
     if (newest === null || newest.position < log.startPosition) return null;
     const behindBytes = log.endPosition - newest.position;
+    // Much was deleted since: a receiver that has room for what is left may have none for what was there.
+    if (newest.bytes > SHRINKAGE * dataBytes() + this.#limits.snapshotLogBytesMin) return null;
     return behindBytes < Math.max(this.#limits.snapshotLogBytesMin, newest.bytes) ? newest : null;
   }
 
@@ -133,6 +137,8 @@ export class SnapshotSource {
   }
 }
 
+/** A file so many times as large as the data is too old to be sent. */
+const SHRINKAGE = 2;
 const STOPPING = 'the instance is stopping';
 
 class OpenSnapshot implements SnapshotHandle {

@@ -47,8 +47,8 @@ const LEVEL_MS = 12_000;
 /** Longer words of a command are values. */
 const KEY_CHARS_MAX = 8;
 const HASHES = ['h0', 'bh0'];
-/** Steps of work in one turn (see world/work-meter.ts), whatever is stored; and how many more per effect that was applied in it. */
-const TURN_STEPS_MAX = 4000;
+/** Steps of work in one turn (see world/work-meter.ts), whatever is stored: a few slices of two thousand, as they may meet in one; and how many more per effect that was applied in it. */
+const TURN_STEPS_MAX = 10_000;
 const STEPS_PER_EFFECT_MAX = 12;
 /** While an instance loads nobody sees how many effects it replays. */
 const REPLAY_FACTOR = 10;

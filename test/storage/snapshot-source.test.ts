@@ -34,6 +34,7 @@ async function open(options: StartOptions = {}) {
     limits: given,
   });
   const maySnapshot = (): boolean => allowed;
+  let dataBytes = Infinity;
   const source = new SnapshotSource({
     disk,
     clock,
@@ -41,6 +42,7 @@ async function open(options: StartOptions = {}) {
     log,
     snapshotter,
     maySnapshot,
+    dataBytes: () => dataBytes,
     limits: given,
   });
   const acquire = async (): Promise<SnapshotHandle> => {
@@ -66,6 +68,7 @@ async function open(options: StartOptions = {}) {
     fill,
     taken: () => taken,
     allow: (value: boolean) => (allowed = value),
+    shrinkTo: (bytes: number) => (dataBytes = bytes),
     snapshotFiles: () => disk.names(DIRECTORY).filter((name) => /^(snapshot|feed)-/.test(name)),
   };
 }
@@ -101,6 +104,17 @@ describe.each(KINDS)('snapshots for peers, with persistence $kind', (persistence
     expect(behind).not.toBeNull();
     expect(behind!.length).toBeGreaterThan(11 * 40);
     expect(toy.vector.get(0)).toBe(16);
+  });
+
+  it('are taken anew once most of the data was deleted: a receiver may have no room for what was there', async () => {
+    const { acquire, fill, taken, shrinkTo, snapshotter } = await open({ persistence, snapshotLogBytesMin: 0 });
+    await fill(5);
+    const first = await acquire();
+    shrinkTo(snapshotter.newest!.bytes / 2);
+    expect((await acquire()).position).toBe(first.position);
+    shrinkTo(snapshotter.newest!.bytes / 2 - 1);
+    await acquire();
+    expect(taken()).toBe(2);
   });
 
   it('keep the log behind them until they are released, up to the limit', async () => {

@@ -1,11 +1,12 @@
-/** Runs commands on a database as the server does, without a connection: look up, check the arity, run. */
+/** Runs commands on a database as the server does, without a connection: look up, check the arity, ask for room, run. */
 import type { Database } from '../../../src/database/database.ts';
-import { ALL_COMMANDS } from '../../../src/redis-commands/table.ts';
+import { demandRoom } from '../../../src/redis-commands/demand-room.ts';
+import { CommandTable } from '../../../src/redis-commands/table.ts';
 import type { Call } from '../../../src/redis-commands/spec.ts';
 import { makeArgs } from '../../../src/resp/args.ts';
 import { RecordingReply, type ReplyValue } from '../recording-reply.ts';
 
-const COMMANDS = new Map(ALL_COMMANDS.map((spec) => [spec.name, spec]));
+const COMMANDS = new Map(new CommandTable().entries.map((entry) => [entry.spec.name, entry]));
 
 export const isKnownCommand = (name: string): boolean => COMMANDS.has(name);
 
@@ -24,12 +25,14 @@ export class CommandRunner {
 
   /** Strings hold one char per byte. The database's time is the caller's to set. */
   run(argv: readonly string[]): ReplyValue {
-    const spec = COMMANDS.get(argv[0]!)!;
+    const entry = COMMANDS.get(argv[0]!)!;
+    const { spec } = entry;
     if (spec.arity >= 0 ? argv.length !== spec.arity : argv.length < -spec.arity) {
       throw new Error(`${argv.join(' ')} has the wrong number of arguments`);
     }
     const args = makeArgs(argv.map((text) => Buffer.from(text, 'latin1')));
     try {
+      demandRoom(this.#database, args, entry);
       spec.run({ database: this.#database, args, reply: this.#reply, session: SESSION, server: this.#server });
       return this.#reply.take();
     } catch (error) {
