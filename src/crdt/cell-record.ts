@@ -28,7 +28,7 @@ export const FLAG = {
   volatile: 32,
   /** The key holds more than one type. */
   several: 64,
-  /** Counted, by the hash it is a field of, as holding what no removal takes away by its context alone: counters, cut or not, or a "none" of a time to live. */
+  /** Counted, by the hash it is a field of, as holding counters, cut or not: no removal takes them away by its context alone. */
   residual: 128,
   /** Counted as expired by the hash it is a field of. */
   expired: 256,

@@ -159,6 +159,11 @@ export class Cells extends CellCounters {
     return this.origins.at(this.expiryOrigin(expiry)).instance;
   }
 
+  /** Whether that origin (index) is a generation of the instance. */
+  isOf(origin: number, instance: number): boolean {
+    return origin >= 0 && this.origins.at(origin).instance === instance;
+  }
+
   writeExpiry(record: number, dot: Dot, atMs: number, context: Context): void {
     this.dropExpiry(record, context);
     this.addExpiry(record, dot, atMs);

@@ -1,15 +1,25 @@
-/** Frees what a cell keeps only to resolve conflicts, once nobody can need it any more. */
+/**
+ * Frees counters that a cell keeps only to resolve conflicts, once nobody can need them any more.
+ *
+ * Not times to live that say "none": an instance that has lost its memory, or was put back from a backup, may still write one that is concurrent to it; then it
+ * would be there for those who had kept the "none", and win for the others. They stay until a later write takes their place, and where nothing else is
+ * left under a name their own instance removes them, as it removes what has expired.
+ */
 import { TAG, type Cells } from '../crdt/cell.ts';
 import type { Stability } from './stability.ts';
 
-/** Returns whether anything remains that will be freed later. */
-export function collectCell(cells: Cells, cell: number, stability: Stability): boolean {
-  const remains = cells.dropFinalCounters(cell, (origin, reset) => stability.isFinal(origin, reset));
-  if (cells.attribute(cell, TAG.expiry) === 0 || cells.expiry(cell) !== Infinity) return remains;
-  // "None" is what no time to live at all says too. They go together: the longest must not go first.
-  const dots: { readonly origin: number; readonly seq: number }[] = [];
-  cells.eachExpiry(cell, ({ origin, seq }) => dots.push({ origin, seq }));
-  if (!dots.every(({ origin, seq }) => stability.covers(origin, seq))) return true;
-  for (const dot of dots) cells.dropExpiryDot(cell, dot);
-  return remains;
+/** Returns whether any remains that will be freed later. */
+export const collectCell = (cells: Cells, cell: number, stability: Stability): boolean =>
+  cells.dropFinalCounters(cell, (origin, reset) => stability.isFinal(origin, reset));
+
+/** Whether the cell, which has no value, has nothing but times to live that say "none", the first by that origin, and all have them. */
+export function isOrphan(cells: Cells, cell: number, self: number, stability: Stability): boolean {
+  if (cells.attribute(cell, TAG.counter) !== 0 || cells.expiry(cell) !== Infinity) return false;
+  let owner = -1;
+  let isStable = true;
+  cells.eachExpiry(cell, ({ origin, seq }) => {
+    owner = origin;
+    isStable &&= stability.covers(origin, seq);
+  });
+  return isStable && cells.isOf(owner, self);
 }

@@ -1,18 +1,33 @@
 /**
- * Frees what was kept only to resolve conflicts, once nobody can need it any more: counters that are cut whole, a time to live that only says "none".
- * Each instance does so in its own time; nothing visible changes.
+ * Frees what was kept only to resolve conflicts, once nobody can need it any more: counters that are cut whole. Each instance does so in its own time;
+ * nothing visible changes. What cannot be freed so, a name with nothing but times to live that say "none", is reported to be removed.
  *
  * It walks the keys in steps, and large containers apart from their keys in steps of their own. Where nothing was left behind since the last pass began
  * there is none.
  */
 import type { ContainerType } from './container-type.ts';
 import { mapOf } from './container-type.ts';
-import { collectCell } from './collect-cell.ts';
-import { KeyRef } from './key-ref.ts';
+import { collectCell, isOrphan } from './collect-cell.ts';
+import { KeyRef, TYPE } from './key-ref.ts';
+import { SEGMENT_SHIFT } from '../memory/arena.ts';
 import type { Keyspace } from './keyspace.ts';
 import type { Stability } from './stability.ts';
 
+export interface CollectorOptions {
+  /** The own id. */
+  readonly self: number;
+  /** A name with nothing left but what this instance has to remove: of a key, or of an entry under it. Called between the steps of the walk. */
+  readonly onOrphan: (key: Buffer, entry: { readonly type: ContainerType; readonly name: Buffer } | null) => void;
+}
+
+interface Orphan {
+  readonly key: Buffer;
+  readonly entry: { readonly type: ContainerType; readonly name: Buffer } | null;
+}
+
 export class Collector {
+  readonly #options: CollectorOptions;
+  readonly #orphans: Orphan[] = [];
   readonly #keyspace: Keyspace;
   readonly #ref = new KeyRef();
   #cursor = 0;
@@ -22,12 +37,19 @@ export class Collector {
   /** Large containers that are left of the present pass. */
   readonly #large: { readonly key: Buffer; readonly type: ContainerType; cursor: number }[] = [];
 
-  constructor(keyspace: Keyspace) {
+  constructor(keyspace: Keyspace, options: CollectorOptions) {
     this.#keyspace = keyspace;
+    this.#options = options;
   }
 
   /** Looks at about `count` records. Returns whether the pass goes on. Not while anything waits to be settled. */
   step(stability: Stability, count: number): boolean {
+    const isMore = this.#walk(stability, count);
+    for (const { key, entry } of this.#orphans.splice(0)) this.#options.onOrphan(key, entry);
+    return isMore;
+  }
+
+  #walk(stability: Stability, count: number): boolean {
     const ks = this.#keyspace;
     if (!this.#isWalking) {
       if (!ks.hasResidue) return false;
@@ -74,7 +96,7 @@ export class Collector {
     ks.containers.each(record, (type, container) => {
       if (!type.mayHoldResidue(container)) return;
       if (type.entryCount(container) > ks.limits.smallContainerEntries) {
-        this.#large.push({ key: Buffer.from(ref.bytes.subarray(0, ref.length)), type, cursor: 0 });
+        this.#large.push({ key: nameOf(ref), type, cursor: 0 });
         return;
       }
       let cursor = 0;
@@ -85,6 +107,9 @@ export class Collector {
       } while (cursor !== 0);
     });
     this.#settle(ref);
+    if (ref.record !== 0 && ref.type === TYPE.none && isOrphan(ks.cells, ref.record, this.#options.self, stability)) {
+      this.#orphans.push({ key: nameOf(ref), entry: null });
+    }
     // Settling the key notes what nobody can free yet, such as a time to live without a value: that is for a later pass.
     if (ks.hasResidue && !isDue) this.#remains = true;
     ks.hasResidue = isDue;
@@ -118,6 +143,12 @@ export class Collector {
 
   #collectEntry(ref: KeyRef, type: ContainerType, container: number, entry: number, stability: Stability): void {
     this.#keyspace.preImages?.entry(type, ref, entry);
+    if (type.isOrphan(entry, this.#options.self, stability)) {
+      const bytes = this.#keyspace.arena.bytes[entry >>> SEGMENT_SHIFT]!;
+      const start = type.nameStart(entry);
+      const name = Buffer.from(bytes.subarray(start, start + type.nameLength(entry)));
+      this.#orphans.push({ key: nameOf(ref), entry: { type, name } });
+    }
     if (type.collectEntry(container, entry, stability)) this.#remains = true;
   }
 
@@ -127,3 +158,5 @@ export class Collector {
     ks.settle(ref);
   }
 }
+
+const nameOf = ({ bytes, start, length }: KeyRef): Buffer => Buffer.from(bytes.subarray(start, start + length));

@@ -99,6 +99,8 @@ export abstract class ContainerType {
   abstract noteDots(container: number, entry: number): void;
   /** Frees what is stable. Returns whether more will be. The entry may go. */
   abstract collectEntry(container: number, entry: number, stability: Stability): boolean;
+  /** Whether nothing is left of the entry but what this instance has to remove: see collect-cell.ts. */
+  abstract isOrphan(entry: number, self: number, stability: Stability): boolean;
   /** Whether a collection may find anything. */
   abstract mayHoldResidue(container: number): boolean;
   abstract encodeEntry(out: EntryWriter, entry: number): void;

@@ -104,7 +104,6 @@ export class Database {
       seed: [options.random(), options.random()],
       limits: this.limits,
     });
-    this.#collector = new Collector(this.keyspace);
     this.#mutator = new Mutator(this.keyspace, this.watches);
     const shared = {
       keyspace: this.keyspace,
@@ -116,6 +115,14 @@ export class Database {
     this.#applier = new Applier({ ...shared, contexts: this.#contexts });
     this.#refs = Array.from({ length: KEY_SLOTS }, () => new KeyRef());
     this.writer = new Writer({ ...shared, log: this.log });
+    this.#collector = new Collector(this.keyspace, {
+      self: options.instance,
+      onOrphan: (key, entry) => {
+        const ref = this.keyspace.locate(this.#refs[0]!, key, 0, key.length);
+        if (entry === null) this.writer.remove(ref);
+        else this.writer.removeField(ref, entry.name, 0, entry.name.length);
+      },
+    });
     this.#become(options.generation);
   }
 
@@ -377,7 +384,9 @@ export class Database {
   /** Looks at about `count` records and frees what nobody can need any more. Returns whether the pass goes on. */
   collectStep(stability: Stability, count: number): boolean {
     if (!this.isSettled || this.writer.isOpen) return false;
-    return this.#collector.step(stability, count);
+    const isMore = this.#collector.step(stability, count);
+    this.commit();
+    return isMore;
   }
 
   // ---------------------------------------------------------------- inspection

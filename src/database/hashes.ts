@@ -11,7 +11,7 @@ import { CELL_KEY_OFFSET, EPOCH_MASK, FLAG, TAG, type Cells, type Context, type 
 import type { CounterCut } from '../crdt/cell.ts';
 import type { Arena } from '../memory/arena.ts';
 import type { ByteMap } from '../memory/byte-map.ts';
-import { collectCell } from './collect-cell.ts';
+import { collectCell, isOrphan } from './collect-cell.ts';
 import { CONTAINER, ContainerType, mapOf, type EntryWriter, type JoinVectors } from './container-type.ts';
 import { digestField } from './digest-cell.ts';
 import { joinCell, isCellCovered } from './join-cell.ts';
@@ -132,6 +132,11 @@ export class Hashes extends ContainerType {
     const remains = collectCell(this.#cells, field, stability);
     this.#keyspace.settleField(hash, field);
     return remains;
+  }
+
+  override isOrphan(field: number, self: number, stability: Stability): boolean {
+    const cells = this.#cells;
+    return (cells.flags(field) & FLAG.visible) === 0 && isOrphan(cells, field, self, stability);
   }
 
   override mayHoldResidue(hash: number): boolean {

@@ -223,6 +223,15 @@ export class Keyspace {
     ref.record = 0;
   }
 
+  /** The same after a join, which may bring a key types that it had not: outside of the batches that judge that themselves. */
+  settleJoined(ref: KeyRef): void {
+    const { typeConflicts } = this;
+    if (typeConflicts.isJudging) return this.settle(ref);
+    typeConflicts.begin();
+    this.settle(ref);
+    typeConflicts.end(this);
+  }
+
   /** The counting alone. */
   count(ref: KeyRef): void {
     const { record } = ref;
@@ -234,7 +243,6 @@ export class Keyspace {
   /** The times to live of a live key have changed. */
   armKey(record: number): void {
     const { cells } = this;
-    if (cells.expiry(record) === Infinity) this.hasResidue = true;
     const isVolatile = this.expiries.armKey(record, this.nowMs);
     if (isVolatile === ((cells.flags(record) & FLAG.volatile) !== 0)) return;
     this.volatileCount += isVolatile ? 1 : -1;
@@ -244,6 +252,8 @@ export class Keyspace {
 
   /** Whether the key, whose reference is up to date, holds several types now: noted where that has changed. */
   noteTypes(ref: KeyRef): void {
+    // What is still there of content that waits is only guessed.
+    if (this.attributes(ref.record) !== 0 && this.containers.isWaiting(ref.record)) return;
     const isSeveral = this.holdsSeveralTypes(ref);
     if (isSeveral === ((this.cells.flags(ref.record) & FLAG.several) !== 0)) return;
     if (isSeveral) this.cells.setFlag(ref.record, FLAG.several);
@@ -280,7 +290,7 @@ export class Keyspace {
 
   #countResidual(hash: number, field: number): void {
     const { cells } = this;
-    const isResidual = cells.attribute(field, TAG.counter) !== 0 || cells.expiry(field) === Infinity;
+    const isResidual = cells.attribute(field, TAG.counter) !== 0;
     if (isResidual === ((cells.flags(field) & FLAG.residual) !== 0)) return;
     this.containers.hashes.addTo(hash, CONTAINER.residual, isResidual ? 1 : -1);
     if (isResidual) cells.setFlag(field, FLAG.residual);
@@ -291,7 +301,6 @@ export class Keyspace {
   #countVolatile(hash: number, field: number, isLive: boolean): void {
     const { cells } = this;
     const expiry = cells.expiry(field);
-    if (expiry === Infinity) this.hasResidue = true;
     const isVolatile = isLive ? this.expiries.armField(hash, field, this.nowMs) : expiry >= 0 && expiry !== Infinity;
     if (isVolatile === ((cells.flags(field) & FLAG.volatile) !== 0)) return;
     this.containers.hashes.addTo(hash, CONTAINER.volatile, isVolatile ? 1 : -1);

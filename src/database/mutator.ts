@@ -15,6 +15,7 @@ import { mapOf, type ContainerType } from './container-type.ts';
 import type { KeyRef } from './key-ref.ts';
 import { TYPE, type Type } from './key-ref.ts';
 import type { Keyspace } from './keyspace.ts';
+import { keepRemoval } from './stage.ts';
 import type { KeyWatch } from './key-watch.ts';
 
 export class Mutator {
@@ -64,7 +65,7 @@ export class Mutator {
       if (!plain) {
         this.#cut(record, cuts);
         if ((flags & SET.keepTtl) === 0) {
-          ks.stages.containers.removeContents(ref, this.context, this.owes);
+          ks.stages.containers.removeContents(ref, this);
           ks.cells.dropExpiry(record, this.context);
         }
       }
@@ -95,7 +96,7 @@ export class Mutator {
     for (const { start, length, cuts: observed } of fieldCuts) {
       this.#cutEntry(ref, ks.containers.hashes, bytes, start, length, observed);
     }
-    ks.stages.keys.removeCovered(ref, this.context, this.owes);
+    ks.stages.keys.removeCovered(ref, this);
   }
 
   /** Raises the cuts of a key's counter: a removal before this one had observed it. */
@@ -258,8 +259,7 @@ export class Mutator {
     const ks = this.#keyspace;
     this.#watches.touchWhere((key) => ks.holds(key));
     if (ks.stagesHoldKeys || ks.keyMaps.count(ks.keys) > ks.limits.smallKeyspaceKeys) {
-      const context = this.context === null ? null : this.context.clone();
-      ks.stages.keys.stage({ kind: 'removal', context, owes: this.owes }, null);
+      ks.stages.keys.stage({ kind: 'removal', removal: keepRemoval(this) }, null);
       return;
     }
     const records: number[] = [];

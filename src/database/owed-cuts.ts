@@ -12,6 +12,7 @@ import { SEGMENT_SHIFT } from '../memory/arena.ts';
 import type { ContainerType } from './container-type.ts';
 import type { KeyRef } from './key-ref.ts';
 import type { Keyspace } from './keyspace.ts';
+import type { Removal } from './stage.ts';
 
 export interface OwedCut {
   readonly key: Buffer;
@@ -21,6 +22,8 @@ export interface OwedCut {
   /** Under which they are cut here. */
   readonly reset: Dot;
 }
+
+const NOTHING = { cuts: [], reset: { origin: 0, seq: 0 } } as const;
 
 export class OwedCuts {
   readonly #keyspace: Keyspace;
@@ -36,8 +39,25 @@ export class OwedCuts {
     return this.#list.length;
   }
 
+  /**
+   * Which counters a removal cuts here, of those that it meets. All of them where it is ours, and then it owes the others their names. Where it is not ours,
+   * those of its own origin: that origin had observed all of its own increments that are here by then, and no more. The others' it names itself, in
+   * the removal or in CUT effects that follow.
+   */
+  cutsOf(
+    removal: Removal,
+    ref: KeyRef,
+    entry: { readonly type: ContainerType; readonly entry: number } | null,
+    observed: readonly CounterCut[],
+  ): { readonly cuts: readonly CounterCut[]; readonly reset: Dot } {
+    if (observed.length === 0) return NOTHING;
+    if (removal.owes) return { cuts: observed, reset: this.#add(ref, entry, observed) };
+    const { origin, seq } = removal;
+    return { cuts: observed.filter((cut) => cut.origin === origin), reset: { origin, seq } };
+  }
+
   /** Returns the dot of the reset, to cut under here. */
-  add(
+  #add(
     ref: KeyRef,
     entry: { readonly type: ContainerType; readonly entry: number } | null,
     cuts: readonly CounterCut[],

@@ -111,6 +111,10 @@ export class Sets extends ContainerType {
     return false;
   }
 
+  override isOrphan(): boolean {
+    return false;
+  }
+
   override mayHoldResidue(): boolean {
     return false;
   }

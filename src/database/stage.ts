@@ -3,9 +3,26 @@ import type { Context } from '../crdt/cell.ts';
 import type { ByteMap } from '../memory/byte-map.ts';
 import type { JoinVectors } from './container-type.ts';
 
+/** Takes away what the context covers; null: all that is there. */
+export interface Removal {
+  readonly context: Context;
+  /** Dot of the batch that removes: by then all of its origin's own increments before it, and none after it, are here. */
+  readonly origin: number;
+  readonly seq: number;
+  /** The cuts of counters are ours to announce. */
+  readonly owes: boolean;
+}
+
+/** The same, kept for later: the context of a remote batch goes on changing. */
+export const keepRemoval = ({ context, origin, seq, owes }: Removal): Removal => ({
+  context: context === null ? null : context.clone(),
+  origin,
+  seq,
+  owes,
+});
+
 export type StageOperation =
-  /** Takes away what the context covers; null: all that is there. `owes`: the cuts of counters are ours to announce. */
-  | { readonly kind: 'removal'; readonly context: Context; readonly owes: boolean }
+  | { readonly kind: 'removal'; readonly removal: Removal }
   /** `keepsWhole`: what came alone may be taken as it is, if nothing of it needs a look. */
   | { readonly kind: 'join'; readonly vectors: JoinVectors; readonly keepsWhole: boolean };
 

@@ -9,7 +9,7 @@ import type { Graveyard } from './graveyard.ts';
 import { KeyRef } from './key-ref.ts';
 import type { Keyspace } from './keyspace.ts';
 import type { OwedCuts } from './owed-cuts.ts';
-import { listBucket, StepBudget, type Stage, type StageOperation } from './stage.ts';
+import { listBucket, StepBudget, keepRemoval, type Removal, type Stage, type StageOperation } from './stage.ts';
 
 interface StagedContainer {
   readonly type: ContainerType;
@@ -40,21 +40,19 @@ export class StagedContainers {
   }
 
   /** Removes what the context covers from all containers of the key, at once or staged; they may stay, empty. */
-  removeContents(ref: KeyRef, context: Context, owes: boolean): void {
+  removeContents(ref: KeyRef, removal: Removal): void {
     this.#keyspace.containers.each(ref.record, (type, container) => {
-      this.#removeContent(ref, type, container, context, owes);
+      this.#removeContent(ref, type, container, removal);
     });
   }
 
-  #removeContent(ref: KeyRef, type: ContainerType, container: number, context: Context, owes: boolean): void {
-    if (this.#isAllCovered(type, container, context)) return this.#bury(ref, type, container);
+  #removeContent(ref: KeyRef, type: ContainerType, container: number, removal: Removal): void {
+    if (this.#isAllCovered(type, container, removal.context)) return this.#bury(ref, type, container);
     if (type.isStaged(container) || type.entryCount(container) > this.#keyspace.limits.smallContainerEntries) {
-      // The context of a remote batch goes on changing.
-      const kept = context === null ? null : context.clone();
-      this.#stageContainer(ref, type, container, 0, { kind: 'removal', context: kept, owes });
+      this.#stageContainer(ref, type, container, 0, { kind: 'removal', removal: keepRemoval(removal) });
       return;
     }
-    this.#eachEntry(type, container, (entry) => this.#removeEntry(ref, type, container, entry, context, owes));
+    this.#eachEntry(type, container, (entry) => this.#removeEntry(ref, type, container, entry, removal));
   }
 
   #isAllCovered(type: ContainerType, container: number, context: Context): boolean {
@@ -85,24 +83,13 @@ export class StagedContainers {
     this.#graveyard.bury(type, container);
   }
 
-  #removeEntry(
-    ref: KeyRef,
-    type: ContainerType,
-    container: number,
-    entry: number,
-    context: Context,
-    owes: boolean,
-  ): number {
-    const ks = this.#keyspace;
-    ks.preImages?.entry(type, ref, entry);
-    if (owes && type.isResidual(container)) this.#oweCuts(ref, type, container, entry);
-    return type.removeCovered(container, entry, context);
-  }
-
-  #oweCuts(ref: KeyRef, type: ContainerType, container: number, entry: number): void {
-    const cuts = type.observedCuts(entry);
-    if (cuts.length === 0) return;
-    type.applyCuts(container, entry, cuts, this.#owed.add(ref, { type, entry }, cuts));
+  #removeEntry(ref: KeyRef, type: ContainerType, container: number, entry: number, removal: Removal): number {
+    this.#keyspace.preImages?.entry(type, ref, entry);
+    if (type.isResidual(container)) {
+      const { cuts, reset } = this.#owed.cutsOf(removal, ref, { type, entry }, type.observedCuts(entry));
+      if (cuts.length > 0) type.applyCuts(container, entry, cuts, reset);
+    }
+    return type.removeCovered(container, entry, removal.context);
   }
 
   /** A new, empty container takes the place of this one, which becomes the main of a stage. */
@@ -206,7 +193,7 @@ export class StagedContainers {
     for (const { operation, main, incoming } of stages) {
       if (operation.kind === 'join') {
         count += Math.max(type.visibleCount(main), incoming === 0 ? 0 : type.visibleCount(incoming));
-      } else if (operation.context !== null && type.visibleCount(main) > 0) {
+      } else if (operation.removal.context !== null && type.visibleCount(main) > 0) {
         // Something was written that the removal had not seen, or counters wait for their cuts.
         count += 1;
       }
@@ -218,7 +205,7 @@ export class StagedContainers {
   isHidden(container: number): boolean {
     return this.#containers
       .get(container)!
-      .stages.every(({ operation }) => operation.kind === 'removal' && operation.context === null);
+      .stages.every(({ operation }) => operation.kind === 'removal' && operation.removal.context === null);
   }
 
   /** Settles one entry of a staged container. */
@@ -251,7 +238,7 @@ export class StagedContainers {
         if (entry !== 0) this.#adoptEntry(ref, type, main, container, entry);
       }
       if (operation.kind === 'removal') {
-        if (entry !== 0) entry = this.#removeEntry(ref, type, container, entry, operation.context, operation.owes);
+        if (entry !== 0) entry = this.#removeEntry(ref, type, container, entry, operation.removal);
         continue;
       }
       const other = incoming === 0 ? 0 : maps.find(mapOf(incoming), hash, bytes, start, length);
@@ -325,7 +312,7 @@ export class StagedContainers {
     const ref = this.#refer(staged);
     if (ref.record === 0) return;
     this.#keyspace.containers.dropEmpty(ref.record);
-    this.#keyspace.settle(ref);
+    this.#keyspace.settleJoined(ref);
   }
 
   /** Works on the oldest stage, and takes it away when nothing waits in it. */

@@ -2,13 +2,13 @@
  * The stages of the keyspace (stages.ts): keys that wait for a FLUSHALL or for the join of a full sync, settled when they are looked up, and by the sweep.
  */
 import { uniformBelow } from '../base/uniform.ts';
-import { FLAG, type Context } from '../crdt/cell.ts';
+import { FLAG } from '../crdt/cell.ts';
 import type { JoinVectors } from './container-type.ts';
 import { isCellCovered, joinCell } from './join-cell.ts';
 import { KeyRef } from './key-ref.ts';
 import type { Keyspace } from './keyspace.ts';
 import type { OwedCuts } from './owed-cuts.ts';
-import { listBucket, StepBudget, type Stage, type StageOperation } from './stage.ts';
+import { listBucket, StepBudget, type Removal, type Stage, type StageOperation } from './stage.ts';
 import type { StagedContainers } from './staged-containers.ts';
 
 interface KeyStage extends Stage {
@@ -90,7 +90,7 @@ export class StagedKeys {
     const { operation } = stage;
     ref.record = record;
     if (operation.kind === 'removal') {
-      if (record !== 0) this.removeCovered(ref, operation.context, operation.owes);
+      if (record !== 0) this.removeCovered(ref, operation.removal);
       return ref.record;
     }
     const other =
@@ -117,24 +117,21 @@ export class StagedKeys {
   }
 
   /**
-   * Takes away what the context covers of the key's record, which is live: of the register, the times to live, the containers. Counters are cut by
-   * nobody but who removed them; where that is us the cuts are owed.
+   * Takes away what the context covers of the key's record, which is live: of the register, the times to live, the containers; and of counters what
+   * `cutsOf` says.
    */
-  removeCovered(ref: KeyRef, context: Context, owes: boolean): void {
+  removeCovered(ref: KeyRef, removal: Removal): void {
     const ks = this.#keyspace;
     const { cells } = ks;
-    if (owes && ks.attributes(ref.record) !== 0) {
-      const cuts = cells.observedCuts(ref.record);
-      if (cuts.length > 0) {
-        const reset = this.#owed.add(ref, null, cuts);
-        for (const cut of cuts) cells.applyCut(ref.record, cut, reset);
-        ks.hasResidue = true;
-      }
-    }
-    ref.record = cells.dropRegister(ks.keyMaps, ks.keys, ref.record, context);
     if (ks.attributes(ref.record) !== 0) {
-      this.#containers.removeContents(ref, context, owes);
-      cells.dropExpiry(ref.record, context);
+      const { cuts, reset } = this.#owed.cutsOf(removal, ref, null, cells.observedCuts(ref.record));
+      for (const cut of cuts) cells.applyCut(ref.record, cut, reset);
+      if (cuts.length > 0) ks.hasResidue = true;
+    }
+    ref.record = cells.dropRegister(ks.keyMaps, ks.keys, ref.record, removal.context);
+    if (ks.attributes(ref.record) !== 0) {
+      this.#containers.removeContents(ref, removal);
+      cells.dropExpiry(ref.record, removal.context);
       ks.containers.dropEmpty(ref.record);
     }
     ks.settle(ref);
@@ -166,9 +163,7 @@ export class StagedKeys {
     }
     if (other !== 0) cells.destroy(other);
     containers.dropEmpty(ref.record);
-    ks.typeConflicts.begin();
-    ks.settle(ref);
-    ks.typeConflicts.end(ks);
+    ks.settleJoined(ref);
   }
 
   #isPlainAndNew(record: number, vectors: JoinVectors): boolean {
@@ -210,7 +205,7 @@ export class StagedKeys {
     const ks = this.#keyspace;
     const { operation } = stage;
     const isPlain = operation.kind === 'removal' && this.#stages.length === 1 && ks.preImages === null;
-    if (isPlain && map === stage.main && isCellCovered(ks, record, operation.context)) {
+    if (isPlain && map === stage.main && isCellCovered(ks, record, operation.removal.context)) {
       // Nearly every key of a FLUSHALL: nothing is left of it.
       if ((ks.cells.flags(record) & FLAG.visible) !== 0) stage.mainVisible--;
       ks.keyMaps.take(map, record);
@@ -293,4 +288,4 @@ export class StagedKeys {
 const MAP_IDS = 2 ** 20;
 
 const isHiddenRemoval = (operation: StageOperation): boolean =>
-  operation.kind === 'removal' && operation.context === null;
+  operation.kind === 'removal' && operation.removal.context === null;

@@ -341,7 +341,9 @@ export class Log {
     await this.#idle();
     if (this.#writer !== null && this.#failure === null) {
       this.#sealer.appendClean();
-      this.#sealAndWrite();
+      // Not in a new segment, however large this one is: the marker is the last thing in the log.
+      this.#sealer.seal(this.#writer.durablePosition);
+      this.#writer.write(this.#sealer.sealedPosition);
       await this.#idle();
     }
     await this.#release();

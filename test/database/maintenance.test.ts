@@ -85,22 +85,16 @@ describe('Expiry and collection', () => {
     for (const { database } of [a, b]) expect(database.keyspace.keyMaps.count(database.keyspace.keys)).toBe(0);
   });
 
-  it.each([
-    ['a counter that a SET has cut', (a: Node) => a.add('k', 1), () => undefined, (b: Node) => b.set('k', '5')],
-    ['a time to live that a SET overruled', (a: Node) => expire(a, 1_000_000), (b: Node) => b.set('k', '1'), null],
-    ['two PERSISTs', (a: Node) => expire(a, Infinity), (b: Node) => expire(b, Infinity), null],
-  ])('frees what lies under a visible value: %s', (_, first, second, then) => {
+  it('frees a counter that a SET has cut, under its value', () => {
     const nodes = [new Node(1, 1), new Node(2, 2)] as const;
     const [a, b] = nodes;
     a.set('k', '0');
     a.database.commit();
     exchangeAll(nodes);
-    first(a);
-    second(b);
+    a.add('k', 1);
     a.database.commit();
-    b.database.commit();
     exchangeAll(nodes);
-    then?.(b);
+    b.set('k', '5');
     b.database.commit();
     exchangeAll(nodes);
     const attributes = (): number => a.database.keyspace.attributes(a.key('k').record);
@@ -108,6 +102,47 @@ describe('Expiry and collection', () => {
     a.database.collectStep(stableAt(stableOf(nodes)), 1000);
     expect(attributes()).toBe(0);
     expect(a.database.digest()).toBe(b.database.digest());
+  });
+
+  it('keeps a PERSIST that everybody has: an instance that forgot it may still write a time to live beside it', () => {
+    const [a, b] = [new Node(1, 1), new Node(2, 2)];
+    a.set('k', 'v', START_MS + 5000);
+    a.database.commit();
+    exchangeAll([a, b]);
+    expire(a, Infinity);
+    a.database.commit();
+    exchangeAll([a, b]);
+    a.database.collectStep(stableAt(stableOf([a, b])), 1000);
+    // It has lost the PERSIST and all that came after, and writes before it hears of it again.
+    const forgetful = new Node(2, 3);
+    forgetful.receive(a.batches().slice(0, 1));
+    expire(forgetful, 9000);
+    forgetful.database.commit();
+    const all = [a, b, forgetful];
+    exchangeAll(all);
+    for (const node of all) expect(node.database.keyspace.isExpired(node.key('k').record)).toBe(false);
+    for (const node of all) node.database.setTime(START_MS + 10_000);
+    expect(all.map((node) => node.database.lookup(makeArgs(['k']), 0).type)).toEqual([1, 1, 1]);
+  });
+
+  it('removes a name with nothing left under it but a PERSIST, as one instance for all', () => {
+    const nodes = [new Node(1, 1), new Node(2, 2)] as const;
+    const [a, b] = nodes;
+    a.set('k', 'v', START_MS + 5000);
+    a.setField('h', 'f', 'v');
+    a.database.commit();
+    exchangeAll(nodes);
+    expire(a, Infinity);
+    a.database.writer.expireField(a.key('h'), Buffer.from('f'), 0, 1, Infinity);
+    a.database.commit();
+    b.remove('k');
+    b.removeField('h', 'f');
+    b.database.commit();
+    exchangeAll(nodes);
+    expect([a.database.keyCount, b.database.keyCount]).toEqual([0, 0]);
+    for (const { database } of nodes) database.collectStep(stableAt(stableOf([a])), 1000);
+    exchangeAll(nodes);
+    for (const { database } of nodes) expect(database.keyspace.keyMaps.count(database.keyspace.keys)).toBe(0);
   });
 
   it('passes once more for what comes up behind a pass under way', () => {

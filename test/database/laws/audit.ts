@@ -63,7 +63,7 @@ function auditHash(keyspace: Keyspace, record: number, name: string): string[] {
   containers.eachField(hash, (field) => {
     if (!cells.hasRegister(field) && keyspace.attributes(field) === 0) wrong.push(`${name} has a field of nothing`);
     if (cells.expiryOwner(field) !== -1) volatile++;
-    if (cells.expiry(field) === Infinity || cells.attribute(field, TAG.counter) !== 0) residual++;
+    if (cells.attribute(field, TAG.counter) !== 0) residual++;
     wrong.push(...auditArmed(keyspace, field, `a field of ${name}`));
     if (!cells.hasRegister(field) && !cells.hasCounter(field)) return;
     visible++;

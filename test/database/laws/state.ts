@@ -14,6 +14,8 @@ import { vectorOf } from '../../simulation/chronicle.ts';
 export interface StateOptions {
   /** What instances free each in their own time: counters that are cut whole, times to live that come to "none". */
   readonly residue: boolean;
+  /** Times to live that come to "none"; if not said, as residue. They stay as long as something has not taken their place. */
+  readonly markers?: boolean;
 }
 
 export function describeState(database: Database, options: StateOptions = { residue: true }): string {
@@ -79,7 +81,7 @@ export class SnapshotLines extends SnapshotParser {
   }
 
   #cell(): string[] {
-    const { residue } = this.#options;
+    const { residue, markers } = this.#options;
     let saysNone = false;
     const values = this.#list(() => {
       const dot = this.#dot();
@@ -97,7 +99,7 @@ export class SnapshotLines extends SnapshotParser {
       saysNone ||= atMs === Infinity;
       return `until ${atMs} by ${dot}`;
     });
-    return [...values.sort(), ...counters.sort(), ...(saysNone && !residue ? [] : expiries.sort())];
+    return [...values.sort(), ...counters.sort(), ...(saysNone && !(markers ?? residue) ? [] : expiries.sort())];
   }
 
   #counter(): string {
