@@ -260,7 +260,8 @@ export class EngineRun {
       return database.applyBatch(frame, 0, frame.length);
     } catch (error) {
       if (!(error instanceof ArenaFullError || error instanceof ClockAheadError)) throw error;
-      if (database.log.end !== before) throw new Error(`instance ${id} refused a batch and has it in its log`);
+      if (database.log.end !== before)
+        throw new Error(`instance ${id} refused a batch and has it in its log`, { cause: error });
       this.#report.refusals++;
       return 'refused';
     }

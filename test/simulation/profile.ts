@@ -59,6 +59,15 @@ export const TROUBLES = [
 ] as const;
 export type Trouble = (typeof TROUBLES)[number];
 
+/** Names separated by commas; `none`; undefined: what the seed draws. Throws at a name that is none. */
+export function readTroubles(text: string | undefined): { readonly troubles?: readonly Trouble[] } {
+  if (text === undefined) return {};
+  const words = text === 'none' || text === '' ? [] : text.split(',');
+  const unknown = words.find((word) => !TROUBLES.includes(word as Trouble));
+  if (unknown !== undefined) throw new Error(`${unknown} is no trouble; there are: none, ${TROUBLES.join(', ')}`);
+  return { troubles: words as Trouble[] };
+}
+
 export interface ProfileOptions {
   readonly seed: number;
   readonly instances: number;

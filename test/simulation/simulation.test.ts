@@ -1,6 +1,6 @@
 import { readFileSync } from 'node:fs';
 import { describe, expect, it } from '@jest/globals';
-import type { Trouble } from './profile.ts';
+import { readTroubles } from './profile.ts';
 import { Simulation } from './simulation.ts';
 
 const NEW_SEEDS = Array.from({ length: 16 }, (_, i) => 1001 + i);
@@ -10,13 +10,8 @@ const KEPT = readFileSync(`${import.meta.dirname}/seeds.txt`, 'utf8')
   .map((line) => line.split(' '))
   .map(([seed, minutes, instances, troubles, ...found]) => {
     const run = { seed: Number(seed), minutes: Number(minutes), instances: Number(instances) };
-    return { ...run, ...readTroubles(troubles!), found: found.join(' ') };
+    return { ...run, ...readTroubles(troubles === '-' ? undefined : troubles), found: found.join(' ') };
   });
-
-function readTroubles(word: string): { readonly troubles?: readonly Trouble[] } {
-  if (word === '-') return {};
-  return { troubles: word === 'none' ? [] : (word.split(',') as Trouble[]) };
-}
 
 describe('instances under load and faults', () => {
   it.each(NEW_SEEDS)('converge to what the oracle and the clients say (seed %i)', async (seed) => {
