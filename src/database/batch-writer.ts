@@ -54,6 +54,8 @@ export class BatchWriter {
   #granted = 0;
   #encodedKey: KeyRef | null = null;
   #encodedSerial = 0;
+  /** Memory that effects may still take before it is asked for again, bytes. */
+  #askedBytes = 0;
   /** The log's bytes being written and where; valid between `effect` and `done`. */
   protected bytes: Buffer;
   protected at = 0;
@@ -159,11 +161,20 @@ export class BatchWriter {
       this.#granted -= bytes;
       return;
     }
-    const { arena, limits } = this.keyspace;
+    const { limits } = this.keyspace;
     if (bytes > this.roomLeft() - CONTEXT_RESERVE_BYTES) throw new BatchTooLargeError(bytes, limits.batchBytesMax);
     // What removes makes room: from what is kept free it takes the little that it needs. Were it refused, a full instance would stay full.
     if (removes) return;
+    this.#askedBytes -= 2 * bytes;
+    if (this.#askedBytes < 0) this.#askForMemory(bytes);
+  }
+
+  /** Once for many small effects: together they may take a part of what is left free anyway. */
+  #askForMemory(bytes: number): void {
+    const { arena, limits } = this.keyspace;
+    this.#askedBytes = 0;
     if (!arena.reserve(2 * bytes + limits.applyReserveBytes, bytes)) throw new ArenaFullError(bytes);
+    this.#askedBytes = limits.applyReserveBytes >>> 2;
   }
 
   /** Opens the batch if need be and writes the effect's code and key; `room`: bytes of what follows; `spare`: of what else must have room after it. */
