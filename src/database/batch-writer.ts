@@ -181,6 +181,7 @@ export class BatchWriter {
   protected effect(op: number, ref: KeyRef, room: number, spare = 0): void {
     const bytes = EFFECT_OVERHEAD + ref.length + room;
     this.admit(bytes + spare, REMOVALS.has(op) && spare === 0);
+    this.#granted += spare;
     this.open();
     const log = this.log;
     log.reserve(bytes);

@@ -63,14 +63,16 @@ export class SnapshotSource {
     if (this.#isClosed) throw new Error(STOPPING);
     const holder = `full sync ${++this.#acquired}`;
     try {
-      for (let attempt = 1; ; attempt++) {
+      for (let unreadable = 0; ;) {
         const snapshot = this.#freshOne() ?? (await this.#takeOne());
+        // A full sync that came in while it was being taken has left a gap in the log behind it.
+        if (!this.#isFollowed(snapshot)) continue;
         log.retain(holder, snapshot.position);
         this.#count(snapshot, 1);
         const handle = await this.#open(snapshot, holder);
         if (handle !== null) return handle;
         this.#count(snapshot, -1);
-        if (attempt > 1) throw new Error(`the snapshot ${snapshot.file} cannot be read`);
+        if (++unreadable > 1) throw new Error(`the snapshot ${snapshot.file} cannot be read`);
       }
     } catch (error) {
       log.release(holder);
@@ -86,11 +88,17 @@ export class SnapshotSource {
   #freshOne(): TakenSnapshot | null {
     const { log, snapshotter, dataBytes } = this.#options;
     const { newest } = snapshotter;
-    if (newest === null || newest.position < log.startPosition) return null;
+    if (newest === null || !this.#isFollowed(newest)) return null;
     const behindBytes = log.endPosition - newest.position;
     // Much was deleted since: a receiver that has room for what is left may have none for what was there.
     if (newest.bytes > SHRINKAGE * dataBytes() + this.#limits.snapshotLogBytesMin) return null;
     return behindBytes < Math.max(this.#limits.snapshotLogBytesMin, newest.bytes) ? newest : null;
+  }
+
+  /** The log holds everything that the snapshot does not; what came by a full sync stands in no log. */
+  #isFollowed({ position, vector }: TakenSnapshot): boolean {
+    const { log } = this.#options;
+    return position >= log.startPosition && vector.covers(log.floor);
   }
 
   async #takeOne(): Promise<TakenSnapshot> {

@@ -200,7 +200,8 @@ export class Simulation {
 
   #write(node: SimulatedNode, random: SeededRandom): void {
     const { database, engine } = node.instance!;
-    const isEntry = !this.profile.flushes && random.chance(0.1);
+    // Where memory is full one half of an entry may be refused.
+    const isEntry = !this.profile.flushes && !this.profile.troubles.has('full-memory') && random.chance(0.1);
     const amount = random.between(1, 9);
     const member = `m${++this.#members}`;
     const commands = isEntry
