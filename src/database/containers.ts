@@ -154,6 +154,15 @@ export class Containers {
     return best;
   }
 
+  /** Whether earlier content of any of the record's containers waits. */
+  hasStaged(record: number): boolean {
+    let found = false;
+    this.each(record, (type, container) => {
+      found ||= type.isStaged(container);
+    });
+    return found;
+  }
+
   /** Takes away what is empty, if nothing waits. */
   dropEmpty(record: number): void {
     this.each(record, (type, container) => {

@@ -56,6 +56,8 @@ export class Keyspace {
   nowMs = 0;
   /** What a record carries that the current (or latest) snapshot needs no more: see EPOCH_MASK. */
   epoch = 0;
+  /** Begun since the start: unlike epochs they do not come round. */
+  snapshots = 0;
   /** Takes the state of records that are about to change, while a snapshot is being written. */
   preImages: PreImages | null = null;
   /** Whether anything was left behind that can be freed once it is stable. */
@@ -246,6 +248,8 @@ export class Keyspace {
   noteTypes(ref: KeyRef): void {
     const isSeveral = this.holdsSeveralTypes(ref);
     if (isSeveral === ((this.cells.flags(ref.record) & FLAG.several) !== 0)) return;
+    // What waits is guessed; once it is settled it is known.
+    if (this.containers.hasStaged(ref.record)) return;
     if (isSeveral) this.cells.setFlag(ref.record, FLAG.several);
     else this.cells.clearFlag(ref.record, FLAG.several);
     this.typeConflicts.note(ref, isSeveral);

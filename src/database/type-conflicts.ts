@@ -19,28 +19,29 @@ export class TypeConflicts {
   arisen = 0;
   /** Called for each; read the key, do not keep it. */
   onArisen: (ref: KeyRef) => void = () => {};
-  #isJudging = false;
+  /** Between `begin` and `end`. */
+  isJudging = false;
   /** Keys that changed since `begin`: whether they held several types before. Nearly always empty. */
   readonly #before = new Map<string, boolean>();
   readonly #ref = new KeyRef();
 
   /** A batch of another instance begins, or the last look of a merge at a key. */
   begin(): void {
-    this.#isJudging = true;
+    this.isJudging = true;
     if (this.#before.size > 0) this.#before.clear();
   }
 
   /** A key came to hold several types, or does so no more. */
   note(ref: KeyRef, isSeveral: boolean): void {
     this.keyCount += isSeveral ? 1 : -1;
-    if (!this.#isJudging) return;
+    if (!this.isJudging) return;
     const name = ref.toString();
     if (!this.#before.has(name)) this.#before.set(name, !isSeveral);
   }
 
   /** What began is applied. */
   end(keyspace: Keyspace): void {
-    this.#isJudging = false;
+    this.isJudging = false;
     if (this.#before.size === 0) return;
     for (const [name, wasSeveral] of this.#before) {
       const ref = keyspace.locate(this.#ref, Buffer.from(name, 'latin1'), 0, name.length);
