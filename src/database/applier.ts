@@ -103,9 +103,10 @@ export class Applier implements EffectHandler {
     this.#mutator.enter(origin, seq, hlc, context, options.isOwn);
     this.#bytes = bytes;
     const { typeConflicts } = this.#keyspace;
-    typeConflicts.begin();
+    // Our own are no conflicts; and to judge is to look up, which would settle, and so owe, what nobody had settled when they were written.
+    if (!options.isOwn) typeConflicts.begin();
     this.#reader.read(bytes, at, end, this);
-    typeConflicts.end(this.#keyspace);
+    if (!options.isOwn) typeConflicts.end(this.#keyspace);
     this.#vector.set(origin, seq);
     return 'applied';
   }

@@ -139,16 +139,6 @@ export class Containers {
     return type.isStaged(container) ? count + this.stages.containers.guessVisible(container) : count;
   }
 
-  /** Whether earlier content of any container waits to be settled. */
-  isWaiting(record: number): boolean {
-    if (this.stages.containers.isSettled) return false;
-    let isWaiting = false;
-    this.each(record, (type, container) => {
-      isWaiting ||= type.isStaged(container);
-    });
-    return isWaiting;
-  }
-
   /** The visible type of a record with attributes, containers alone; none: no container shows anything. */
   visibleType(record: number): Type {
     let best: Type = TYPE.none;
@@ -162,6 +152,15 @@ export class Containers {
       bestRank = rank;
     }
     return best;
+  }
+
+  /** Whether earlier content of any of the record's containers waits. */
+  hasStaged(record: number): boolean {
+    let found = false;
+    this.each(record, (type, container) => {
+      found ||= type.isStaged(container);
+    });
+    return found;
   }
 
   /** Takes away what is empty, if nothing waits. */

@@ -187,7 +187,10 @@ export class Database {
     this.#clock.observe(hlc);
   }
 
-  /** A new own origin from here on; the earlier one is retired. */
+  /**
+   * A new own origin from here on; the earlier one is retired. What is owed is announced under the new one: where the earlier one's end is in doubt, the
+   * dot that would be its next may have been used already.
+   */
   startGeneration(generation: number, hlcAtLeast: number): void {
     assert(!this.writer.isOpen, 'a generation begins between batches');
     assert(generation > this.#self.generation, 'generations only go up');
@@ -199,6 +202,7 @@ export class Database {
     writeU32(bytes, 5, generation);
     writeF64(bytes, 9, this.keyspace.nowMs);
     this.log.append(bytes);
+    this.commit();
   }
 
   /** Recovery: the log says that this generation of ours began there. */

@@ -31,14 +31,14 @@ export class Incoming {
   readonly #keyspace: Keyspace;
   readonly #loader: SnapshotLoader;
   readonly #options: IncomingOptions;
-  readonly #epoch: number;
+  readonly #snapshots: number;
   #isEnded = false;
 
   constructor(keyspace: Keyspace, options: IncomingOptions) {
     this.#keyspace = keyspace;
     this.#loader = new SnapshotLoader(keyspace, keyspace.newKeyMap());
     this.#options = options;
-    this.#epoch = keyspace.epoch;
+    this.#snapshots = keyspace.snapshots;
   }
 
   /** What the snapshot contains; null before its header was fed. */
@@ -82,8 +82,8 @@ export class Incoming {
       {
         kind: 'join',
         vectors: { target: this.#options.local().clone(), other: header.vector },
-        // What was loaded before a snapshot began carries an old epoch: it must be looked at one by one.
-        keepsWhole: ks.epoch === this.#epoch,
+        // What was loaded before a snapshot began carries another epoch, also where epochs have come round: it must be looked at one by one.
+        keepsWhole: ks.snapshots === this.#snapshots,
       },
       { map, visible: keys },
     );

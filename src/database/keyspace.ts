@@ -56,6 +56,8 @@ export class Keyspace {
   nowMs = 0;
   /** What a record carries that the current (or latest) snapshot needs no more: see EPOCH_MASK. */
   epoch = 0;
+  /** Begun since the start: unlike epochs they do not come round. */
+  snapshots = 0;
   /** Takes the state of records that are about to change, while a snapshot is being written. */
   preImages: PreImages | null = null;
   /** Whether anything was left behind that can be freed once it is stable. */
@@ -252,10 +254,10 @@ export class Keyspace {
 
   /** Whether the key, whose reference is up to date, holds several types now: noted where that has changed. */
   noteTypes(ref: KeyRef): void {
-    // What is still there of content that waits is only guessed.
-    if (this.attributes(ref.record) !== 0 && this.containers.isWaiting(ref.record)) return;
     const isSeveral = this.holdsSeveralTypes(ref);
     if (isSeveral === ((this.cells.flags(ref.record) & FLAG.several) !== 0)) return;
+    // What waits is guessed; once it is settled it is known.
+    if (this.containers.hasStaged(ref.record)) return;
     if (isSeveral) this.cells.setFlag(ref.record, FLAG.several);
     else this.cells.clearFlag(ref.record, FLAG.several);
     this.typeConflicts.note(ref, isSeveral);

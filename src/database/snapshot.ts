@@ -80,6 +80,7 @@ export class Snapshot implements PreImages, EntryWriter {
     this.vector = state.vector.clone();
     this.bytesEstimate = keyspace.arena.usedBytes;
     keyspace.epoch = (keyspace.epoch + EPOCH_STEP) & EPOCH_MASK;
+    keyspace.snapshots++;
     keyspace.preImages = this;
     this.#header(state.contexts, state.hlc);
   }

@@ -26,6 +26,10 @@ export type StageOperation =
   /** `keepsWhole`: what came alone may be taken as it is, if nothing of it needs a look. */
   | { readonly kind: 'join'; readonly vectors: JoinVectors; readonly keepsWhole: boolean };
 
+/** Everything that was there, and all that stages before it would leave, is gone for clients at once. */
+export const isHiddenRemoval = (operation: StageOperation): boolean =>
+  operation.kind === 'removal' && operation.removal.context === null;
+
 export interface Stage {
   /** A map of keys, or a container. */
   readonly main: number;

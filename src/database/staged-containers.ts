@@ -9,13 +9,23 @@ import type { Graveyard } from './graveyard.ts';
 import { KeyRef } from './key-ref.ts';
 import type { Keyspace } from './keyspace.ts';
 import type { OwedCuts } from './owed-cuts.ts';
-import { listBucket, StepBudget, keepRemoval, type Removal, type Stage, type StageOperation } from './stage.ts';
+import {
+  isHiddenRemoval,
+  keepRemoval,
+  listBucket,
+  StepBudget,
+  type Removal,
+  type Stage,
+  type StageOperation,
+} from './stage.ts';
 
 interface StagedContainer {
   readonly type: ContainerType;
   /** The key's name. */
   readonly name: Buffer;
   readonly stages: Stage[];
+  /** A batch of another instance, or a join, has staged it: several types that show in the end are a conflict that has arisen. */
+  isJudged: boolean;
 }
 
 export class StagedContainers {
@@ -113,7 +123,9 @@ export class StagedContainers {
       type,
       name: Buffer.from(ref.bytes.subarray(ref.start, ref.start + ref.length)),
       stages: [],
+      isJudged: false,
     };
+    staged.isJudged ||= operation.kind === 'join' || ks.typeConflicts.isJudging;
     this.#containers.delete(container);
     type.setStaged(container, false);
     staged.stages.push({
@@ -136,7 +148,9 @@ export class StagedContainers {
     vectors: JoinVectors,
     keepsWhole: boolean,
   ): void {
-    if (other === 0 && !type.isStaged(container) && type.isSummaryUnknown(container, vectors.other)) return;
+    // What expired while the key waited has been looked for among the live keys in vain: its timers are to be set again, one by one.
+    const isQuiet = container === 0 || (!type.isStaged(container) && !type.isVolatile(container));
+    if (other === 0 && isQuiet && type.isSummaryUnknown(container, vectors.other)) return;
     if (container === 0 && keepsWhole && type.isSummaryUnknown(other, vectors.target) && !type.isVolatile(other)) {
       this.#keyspace.cells.linkAttribute(ref.record, other);
       return;
@@ -191,9 +205,12 @@ export class StagedContainers {
     let count = 0;
     const { type, stages } = this.#containers.get(container)!;
     for (const { operation, main, incoming } of stages) {
-      if (operation.kind === 'join') {
+      if (isHiddenRemoval(operation)) {
+        // It hides what the stages before it would leave, too.
+        count = 0;
+      } else if (operation.kind === 'join') {
         count += Math.max(type.visibleCount(main), incoming === 0 ? 0 : type.visibleCount(incoming));
-      } else if (operation.removal.context !== null && type.visibleCount(main) > 0) {
+      } else if (type.visibleCount(main) > 0) {
         // Something was written that the removal had not seen, or counters wait for their cuts.
         count += 1;
       }
@@ -201,11 +218,10 @@ export class StagedContainers {
     return count;
   }
 
-  /** Whether nothing that waits can be seen by a client: all of it was removed by ourselves. */
+  /** Whether nothing that waits can be seen by a client: whatever the stages before leave, the last one is a removal of our own. */
   isHidden(container: number): boolean {
-    return this.#containers
-      .get(container)!
-      .stages.every(({ operation }) => operation.kind === 'removal' && operation.removal.context === null);
+    const { stages } = this.#containers.get(container)!;
+    return isHiddenRemoval(stages[stages.length - 1]!.operation);
   }
 
   /** Settles one entry of a staged container. */
@@ -311,8 +327,11 @@ export class StagedContainers {
   #settleEmptied(staged: StagedContainer): void {
     const ref = this.#refer(staged);
     if (ref.record === 0) return;
-    this.#keyspace.containers.dropEmpty(ref.record);
-    this.#keyspace.settleJoined(ref);
+    const ks = this.#keyspace;
+    ks.containers.dropEmpty(ref.record);
+    if (staged.isJudged) ks.typeConflicts.begin();
+    ks.settle(ref);
+    if (staged.isJudged) ks.typeConflicts.end(ks);
   }
 
   /** Works on the oldest stage, and takes it away when nothing waits in it. */

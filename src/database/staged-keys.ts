@@ -8,7 +8,7 @@ import { isCellCovered, joinCell } from './join-cell.ts';
 import { KeyRef } from './key-ref.ts';
 import type { Keyspace } from './keyspace.ts';
 import type { OwedCuts } from './owed-cuts.ts';
-import { listBucket, StepBudget, type Removal, type Stage, type StageOperation } from './stage.ts';
+import { isHiddenRemoval, listBucket, StepBudget, type Removal, type Stage, type StageOperation } from './stage.ts';
 import type { StagedContainers } from './staged-containers.ts';
 
 interface KeyStage extends Stage {
@@ -44,10 +44,18 @@ export class StagedKeys {
   /** Visible keys that wait; where two sides of a join have the same keys they are counted once. */
   get waitingCount(): number {
     let count = 0;
-    for (const { operation, mainVisible, incomingVisible } of this.#stages) {
+    for (const { operation, mainVisible, incomingVisible } of this.#seenStages()) {
       if (operation.kind === 'join') count += Math.max(mainVisible, incomingVisible);
     }
     return count;
+  }
+
+  /** The stages in which something waits that a client may see: those behind the latest removal of our own. */
+  #seenStages(): readonly KeyStage[] {
+    const stages = this.#stages;
+    let from = stages.length;
+    while (from > 0 && !isHiddenRemoval(stages[from - 1]!.operation)) from--;
+    return from === 0 ? stages : stages.slice(from);
   }
 
   /** The live keys become the main of a new stage; `incoming`: a map of keys that nobody else uses. */
@@ -225,8 +233,7 @@ export class StagedKeys {
     const ks = this.#keyspace;
     let id = Math.floor(cursor / 2 ** 32);
     let inner = cursor % 2 ** 32;
-    for (const stage of this.#stages) {
-      if (isHiddenRemoval(stage.operation)) continue;
+    for (const stage of this.#seenStages()) {
       for (const [mapId, map] of [
         [stage.mainId, stage.main],
         [stage.mainId + 1, stage.incoming],
@@ -258,8 +265,7 @@ export class StagedKeys {
   random(nextUint32: () => number): number {
     const ks = this.#keyspace;
     const maps = [ks.keys];
-    for (const { operation, main, incoming } of this.#stages) {
-      if (isHiddenRemoval(operation)) continue;
+    for (const { main, incoming } of this.#seenStages()) {
       maps.push(main);
       if (incoming !== 0) maps.push(incoming);
     }
@@ -286,6 +292,3 @@ export class StagedKeys {
 
 /** Ids of maps, which cursors carry above 32 bits. */
 const MAP_IDS = 2 ** 20;
-
-const isHiddenRemoval = (operation: StageOperation): boolean =>
-  operation.kind === 'removal' && operation.removal.context === null;

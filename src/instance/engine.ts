@@ -357,7 +357,6 @@ export class Engine {
   }
 
   #startGeneration(generation: number): void {
-    this.database.commit();
     this.database.startGeneration(generation, 0);
     this.log.wake();
   }
