@@ -167,6 +167,7 @@ export class Engine {
       log,
       mayExpireFor: (instance) => this.#mayExpireFor(instance),
       stability: () => this.replication.stability(),
+      collectGarbage: host.collectGarbage,
     });
     this.#applyClockBound();
     log.onPublishable = () => this.replication.notePublishable();
@@ -451,7 +452,6 @@ export class Engine {
     const now = this.#host.clock.monotonicMs();
     for (const link of this.links()) if (link.state === 'streaming') this.#streamedAtMs.set(link.from, now);
     this.enterTurn();
-    if (this.database.keyspace.arena.droppedBytes >= limits.DROPPED_BYTES_MAX) this.#host.collectGarbage();
     this.#typeConflictLog.endPeriod();
     if (!this.database.maySnapshot || (!this.#snapshotDue && !this.#snapshotter.wanted())) return;
     this.snapshot().catch((error: unknown) => this.#options.log('error', `snapshot failed: ${String(error)}`));

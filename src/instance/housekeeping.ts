@@ -19,6 +19,7 @@ export interface HousekeepingOptions {
   /** Whether this instance removes what that one's times to live have ended. */
   readonly mayExpireFor: (instance: number) => boolean;
   readonly stability: () => Stability;
+  readonly collectGarbage: () => void;
 }
 
 export class Housekeeping {
@@ -27,6 +28,9 @@ export class Housekeeping {
   readonly #settling: Slicer;
   readonly #collection: Slicer;
   #timers: readonly Timer[] = [];
+  /** Memory that the arena had given up a period ago and V8 had not freed; and when garbage was collected for the last time. */
+  #droppedBytes = 0;
+  #collectedAtBytes = 0;
 
   constructor(options: HousekeepingOptions) {
     const { clock, database, mayExpireFor, stability } = options;
@@ -60,7 +64,10 @@ export class Housekeeping {
         this.#expiry.wake();
         this.#settling.wake();
       }),
-      clock.every(limits.HOUSEKEEPING_PERIOD_MS, () => this.#collection.wake()),
+      clock.every(limits.HOUSEKEEPING_PERIOD_MS, () => {
+        this.#collection.wake();
+        this.#giveMemoryBack();
+      }),
     ];
   }
 
@@ -72,6 +79,20 @@ export class Housekeeping {
   stop(): void {
     for (const timer of this.#timers) timer.cancel();
     for (const slicer of [this.#expiry, this.#settling, this.#collection]) slicer.stop();
+  }
+
+  /** V8 frees what was dropped when it collects garbage, which an idle process may never do: at once where it is much, else when no more comes. */
+  #giveMemoryBack(): void {
+    const { database, collectGarbage } = this.#options;
+    const { arena } = database.keyspace;
+    arena.trim();
+    const { droppedBytes } = arena;
+    const isDue = droppedBytes >= limits.DROPPED_BYTES_MAX || (droppedBytes > 0 && droppedBytes === this.#droppedBytes);
+    this.#droppedBytes = droppedBytes;
+    // What a collection did not free it will not free the next time either.
+    if (!isDue || droppedBytes === this.#collectedAtBytes) return;
+    this.#collectedAtBytes = droppedBytes;
+    collectGarbage();
   }
 
   #begin(): boolean {

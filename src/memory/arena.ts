@@ -56,6 +56,10 @@ const ROUNDING = 1.3125;
 /** Blocks up to this part of a segment fill it but for that part. */
 const SMALL_PART = 1 / 8;
 
+/** The first segment, and its size, bytes. */
+const HOME = 0;
+const HOME_BYTES = 1024 * 1024;
+
 export class Arena {
   readonly words: Int32Array[];
   readonly floats: Float64Array[];
@@ -69,6 +73,8 @@ export class Arena {
   readonly #usedPages = new Int32Array(SEGMENTS_MAX);
   /** The segment that is wholly free and kept. */
   #spare = NONE;
+  /** The same at the last `trim`; not what has been used since. */
+  #spareAtTrim = NONE;
   /** Segments that the tables by page are made for. */
   #segmentsKnown = 0;
   /** Per page, by page number (address >>> PAGE_SHIFT). The head of a span describes it; every page names its head. */
@@ -101,7 +107,9 @@ export class Arena {
     this.floats = this.#segments.floats;
     this.bytes = this.#segments.bytes;
     this.#segmentPagesMax = segmentBytes / PAGE_BYTES - 2;
-    this.#spare = this.#addSegment();
+    const homeBytes = Math.min(segmentBytes, HOME_BYTES);
+    const home = this.#openSegment(homeBytes);
+    this.#runs.give((home << SEGMENT_PAGES_SHIFT) + 1, homeBytes / PAGE_BYTES - 2);
   }
 
   /** Bytes in blocks handed out, rounded up to their classes. */
@@ -311,12 +319,12 @@ export class Arena {
   #occupy(head: number, pages: number): void {
     const segment = head >>> SEGMENT_PAGES_SHIFT;
     this.#usedPages[segment]! += pages;
-    if (segment === this.#spare) this.#spare = NONE;
+    if (segment === this.#spare) this.#spare = this.#spareAtTrim = NONE;
   }
 
   #vacate(head: number, pages: number): void {
     const segment = head >>> SEGMENT_PAGES_SHIFT;
-    if ((this.#usedPages[segment]! -= pages) > 0) return;
+    if ((this.#usedPages[segment]! -= pages) > 0 || segment === HOME) return;
     for (let sizeClass = 1; sizeClass < CLASSES; sizeClass++) {
       const serving = this.#serving[sizeClass]!;
       if (serving !== 0 && serving >>> SEGMENT_PAGES_SHIFT === segment) this.#closeSpan(serving, sizeClass);
@@ -327,8 +335,24 @@ export class Arena {
     }
     const dropped = Math.max(this.#spare, segment);
     this.#spare = Math.min(this.#spare, segment);
-    this.#runs.withdraw((dropped << SEGMENT_PAGES_SHIFT) + 1, this.#segmentPagesMax);
-    this.#segments.close(dropped);
+    this.#drop(dropped);
+  }
+
+  #drop(segment: number): void {
+    this.#runs.withdraw((segment << SEGMENT_PAGES_SHIFT) + 1, this.#segmentPagesMax);
+    this.#segments.close(segment);
+  }
+
+  /**
+   * To be called from time to time: gives up the segment that is wholly free and kept, if it was so at the last call already. It is kept lest a load that comes
+   * and goes opens one each time; but its pages stay in memory.
+   */
+  trim(): void {
+    if (this.#spare !== NONE && this.#spare === this.#spareAtTrim) {
+      this.#drop(this.#spare);
+      this.#spare = NONE;
+    }
+    this.#spareAtTrim = this.#spare;
   }
 
   get #freeSegments(): number {
@@ -337,7 +361,7 @@ export class Arena {
 
   /**
    * The first and the last page of a segment stay unused (and uncommitted): no address is 0, and runs of two segments never touch.
-   * Segment 0 is never dropped, being the lowest: no block has it for its own.
+   * Segment 0, the home, is never dropped; it is small, and holds what is made first and stays for ever, so that nothing of that keeps a large one.
    */
   #addSegment(): number {
     const segment = this.#openSegment(this.#segments.segmentBytes);

@@ -90,6 +90,9 @@ describe('Arena', () => {
       for (let i = 0; i < blocks.length; i += 2) arena.free(blocks[i]!);
       for (let i = blocks.length - 1 - (blocks.length % 2); i >= 0; i -= 2) arena.free(blocks[i]!);
       expect(arena.usedBytes).toBe(0);
+      // The one that is kept goes when it has not been used for a while; the home stays.
+      expect(openSegments(arena)).toBeLessThanOrEqual(2);
+      for (let i = 0; i < 2; i++) arena.trim();
       expect(openSegments(arena)).toBe(1);
     };
     assertLaw(fc.array(size, { minLength: 1, maxLength: 60, size: 'max' }), check, {
@@ -113,7 +116,7 @@ describe('Arena', () => {
       arena.free(live[at]!);
       live[at] = block;
     }
-    expect(openSegments(arena)).toBeLessThanOrEqual(Math.ceil(full / 4));
+    expect(openSegments(arena)).toBeLessThanOrEqual(full / 4 + 1);
   });
 
   it('has the room that it says it has, whatever the sizes', () => {
@@ -208,6 +211,9 @@ describe('Arena', () => {
     expect(arena.droppedBytes).toBeGreaterThanOrEqual(length);
     for (const block of after) arena.free(block);
     arena.free(small);
+    // The one that is kept goes when it has not been used for a while; the home stays.
+    expect(openSegments(arena)).toBeLessThanOrEqual(2);
+    for (let i = 0; i < 2; i++) arena.trim();
     expect(openSegments(arena)).toBe(1);
   });
 
