@@ -11,8 +11,8 @@
  *            expiry   varint origin, varint seq, f64 at
  *
  * Records stand for themselves: a key's own record and those of its entries may come in any order and apart from each other. The stream is cut into
- * pieces anywhere, also within a record.
+ * pieces anywhere, also within a record. A record of kind `rest` holds nothing: the writer has passed much that was written before it came there.
  */
 export const SNAPSHOT_MAGIC = 'CRDBSNP3';
 
-export const RECORD = { key: 1, field: 2, member: 3, end: 4 } as const;
+export const RECORD = { key: 1, field: 2, member: 3, end: 4, rest: 5 } as const;

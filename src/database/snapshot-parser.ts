@@ -145,6 +145,7 @@ export abstract class SnapshotParser {
       this.complete = true;
       return;
     }
+    if (kind === RECORD.rest) return;
     const keyLength = this.varint();
     const key = this.skip(keyLength);
     if (kind === RECORD.key) {

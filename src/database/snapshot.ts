@@ -22,6 +22,9 @@ import type { Keyspace } from './keyspace.ts';
 import type { PreImages } from './pre-images.ts';
 import { RECORD, SNAPSHOT_MAGIC } from './snapshot-format.ts';
 
+/** Buckets that one call passes at most: some, and as many as it takes to fill a piece with small records. */
+const STEPS_MIN = 512;
+const BYTES_PER_STEP = 16;
 const BUFFER_BYTES = 64 * 1024;
 /** After the value of a plain cell: no counters, no times to live. */
 const PLAIN_TAIL_BYTES = 2;
@@ -87,8 +90,14 @@ export class Snapshot implements PreImages, EntryWriter {
 
   /** The next piece, at most `bytesMax` bytes; null: complete. */
   next(bytesMax: number): Buffer | null {
-    while (this.#ready.length === 0 && this.#at < bytesMax && !this.#isWalked) {
+    // What changed since it began was written then: the walk may pass a great deal of that without a byte to show for it.
+    let stepsLeft = STEPS_MIN + bytesMax / BYTES_PER_STEP;
+    while (this.#ready.length === 0 && this.#at < bytesMax && !this.#isWalked && stepsLeft-- > 0) {
       if (!this.#step()) this.#finish();
+    }
+    if (this.#ready.length === 0 && this.#at === 0 && !this.#isWalked) {
+      this.#beginRecord(RECORD.rest);
+      this.#finishRecord();
     }
     const first = this.#ready[0];
     if (first === undefined) return this.#takeOut(bytesMax);
