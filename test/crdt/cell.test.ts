@@ -186,9 +186,13 @@ describe("a cell's counter", () => {
         expect(f.cells.observedCuts(f.record)).toHaveLength(cutN < increments.length ? 1 : 0);
       });
       const stable = new VersionVector();
-      expect(f.cells.dropFinalCounters(f.record, (_origin, reset) => stable.coversDot(reset.origin, reset.seq))).toBe(increments.length > 0 && cutN === increments.length);
+      expect(f.cells.dropFinalCounters(f.record, (_origin, reset) => stable.coversDot(reset.origin, reset.seq))).toBe(
+        increments.length > 0 && cutN === increments.length,
+      );
       stable.set(1, counts.length);
-      expect(f.cells.dropFinalCounters(f.record, (_origin, reset) => stable.coversDot(reset.origin, reset.seq))).toBe(false);
+      expect(f.cells.dropFinalCounters(f.record, (_origin, reset) => stable.coversDot(reset.origin, reset.seq))).toBe(
+        false,
+      );
       expect(f.cells.hasCounterOf(f.record, 0)).toBe(cutN < increments.length);
       f.destroy();
     };

@@ -40,7 +40,6 @@ describe('Expiry and collection', () => {
     exchangeAll([a, b]);
     expect(a.database.keyCount).toBe(0);
     const used = a.database.keyspace.arena.usedBytes;
-    const expirer = new Expirer(a.database);
     a.database.collectStep(stableAt(new VersionVector()), 1000);
     expect(a.database.keyspace.arena.usedBytes).toBe(used);
     a.database.collectStep(stableAt(stableOf([a, b])), 1000);
@@ -150,7 +149,6 @@ describe('Expiry and collection', () => {
     const [a] = nodes;
     for (let i = 0; i < 200; i++) a.add(`c${i}`, 1);
     for (let i = 0; i < 100; i++) a.remove(`c${i}`);
-    const expirer = new Expirer(a.database);
     a.database.collectStep(stableAt(new VersionVector()), 150);
     for (let i = 100; i < 200; i++) a.remove(`c${i}`);
     a.database.commit();
