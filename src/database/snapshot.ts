@@ -301,6 +301,7 @@ export class Snapshot implements PreImages, EntryWriter {
       this.#vector(context);
     });
     this.float(hlc);
+    this.varint(this.#keyspace.keyMaps.count(this.#keys));
     this.#finishRecord();
   }
 
