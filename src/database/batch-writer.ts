@@ -20,7 +20,6 @@ import type { Mutator } from './mutator.ts';
 export const INCREMENT_BYTES_MAX = 1100;
 /** What a batch that is not open yet says before its first effect. */
 const CONTEXT_RESERVE_BYTES = 4096;
-const REMOVALS: ReadonlySet<number> = new Set([OP.remove, OP.removeField, OP.removeMember]);
 /** Room for an effect's code, lengths, flags and times beside its bytes. */
 export const EFFECT_OVERHEAD = 48;
 
@@ -180,7 +179,7 @@ export class BatchWriter {
   /** Opens the batch if need be and writes the effect's code and key; `room`: bytes of what follows; `spare`: of what else must have room after it. */
   protected effect(op: number, ref: KeyRef, room: number, spare = 0): void {
     const bytes = EFFECT_OVERHEAD + ref.length + room;
-    this.admit(bytes + spare, REMOVALS.has(op) && spare === 0);
+    this.admit(bytes + spare, spare === 0 && removes(op));
     this.#granted += spare;
     this.open();
     const log = this.log;
@@ -234,3 +233,5 @@ export class BatchWriter {
     this.at = writeNumber(this.bytes, this.at, total);
   }
 }
+
+const removes = (op: number): boolean => op === OP.remove || op === OP.removeField || op === OP.removeMember;

@@ -141,9 +141,15 @@ export class Containers {
 
   /** The visible type of a record with attributes, containers alone; none: no container shows anything. */
   visibleType(record: number): Type {
+    const first = this.#word(record, CELL.attributes);
+    if (this.#word(first, 0) === 0) {
+      // Nearly every such key: one container, nothing besides.
+      const type = this.typeOf(first);
+      return type !== undefined && this.visibleCount(type, first) > 0 ? type.type : TYPE.none;
+    }
     let best: Type = TYPE.none;
     let bestRank = this.types.length;
-    for (let a = this.#word(record, CELL.attributes); a !== 0; a = this.#word(a, 0)) {
+    for (let a = first; a !== 0; a = this.#word(a, 0)) {
       const type = this.typeOf(a);
       if (type === undefined) continue;
       const rank = this.#ranks[type.tag]!;

@@ -268,6 +268,7 @@ export class Keyspace {
    * run; else they are only counted.
    */
   settleField(hash: number, field: number, isLive = true): number {
+    if (this.attributes(field) === 0 && (this.cells.flags(field) & FIELD_STATE) === PLAIN_FIELD) return field;
     const visible = this.cells.hasRegister(field) || this.cells.hasCounter(field);
     const { hashes } = this.containers;
     const flags = this.cells.flags(field);
@@ -342,3 +343,7 @@ export class Keyspace {
     return ref;
   }
 }
+
+/** Nearly every field that is written: it has a value and nothing besides, and is counted so. */
+const PLAIN_FIELD = FLAG.register | FLAG.visible;
+const FIELD_STATE = PLAIN_FIELD | FLAG.volatile | FLAG.residual;

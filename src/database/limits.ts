@@ -15,6 +15,8 @@ export const DATABASE_LIMITS = {
   cutsPerBatchMax: 256,
   /** A value with more bytes than this goes into a snapshot in pieces, unless it is about to change. */
   snapshotValueBytes: 256 * KIB,
+  /** Keys that a table is made for at once because a snapshot announces them; for more it grows as they come. */
+  foreseenKeysMax: 16 * MIB,
   /** Buckets that a step of any walk passes at most, so that an empty table costs no more than a full one. */
   bucketsPerEntry: 8,
   /** Address space that stays free when a batch is applied, beside twice the batch. */

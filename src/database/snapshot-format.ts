@@ -2,7 +2,8 @@
  * The snapshot stream, as written by snapshot.ts and read by snapshot-parser.ts:
  *
  *   header   "CRDBSNP3" u32 length, then: features (varint count, count x bytes), origins (varint count, count x (u8 instance, u32 generation)),
- *            vector, contexts (varint count, count x (varint origin, vector)), f64 hlc
+ *            vector, contexts (varint count, count x (varint origin, vector)), f64 hlc,
+ *            varint keys (about how many follow, so that the reader's table need not grow on the way)
  *   vector   varint count, count x (varint origin, varint seq)          origin: index into the header's table
  *   record   u32 length, u8 kind, key [name of the entry], cell or what the entry's type writes
  *   cell     values, counters, expiries, each counted:

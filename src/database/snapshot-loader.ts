@@ -32,18 +32,24 @@ export class SnapshotLoader extends SnapshotParser {
     this.map = map;
   }
 
-  protected override onHeader(_header: SnapshotHeader, features: readonly string[]): void {
+  protected override onHeader(header: SnapshotHeader, features: readonly string[]): void {
     const { containers } = this.#keyspace;
     const unknown = features.find((feature) => !containers.knowsFeature(feature));
     if (unknown !== undefined)
       throw new SnapshotFormatError(`it holds data of a kind this release does not know: ${unknown}`);
     for (const feature of features) containers.noteFeature(feature);
+    const { keyMaps, limits } = this.#keyspace;
+    keyMaps.prepare(this.map, Math.min(header.keys, limits.foreseenKeysMax));
   }
 
   protected override onKey(start: number, length: number): void {
     const ks = this.#keyspace;
     const ref = this.#open(start, length, this.#peekValueLength());
     ref.record = this.#cell(this.map, ref.record);
+    if (ks.attributes(ref.record) === 0 && ks.cells.hasRegister(ref.record)) {
+      this.#countPlain(ref);
+      return;
+    }
     this.#count(ref);
     if (ks.attributes(ref.record) !== 0) this.#noteLeftovers(ref);
   }
@@ -173,6 +179,16 @@ export class SnapshotLoader extends SnapshotParser {
       ks.keyCount = this.keys;
       ks.noteTypes(ref);
     }
+  }
+
+  /** Nearly every key: a value and nothing besides. */
+  #countPlain(ref: KeyRef): void {
+    const ks = this.#keyspace;
+    ref.type = TYPE.string;
+    if ((ks.cells.flags(ref.record) & FLAG.visible) !== 0) return;
+    ks.cells.setFlag(ref.record, FLAG.visible);
+    this.keys++;
+    if (this.map === ks.keys) ks.keyCount = this.keys;
   }
 
   #noteLeftovers(ref: KeyRef): void {

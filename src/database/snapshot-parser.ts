@@ -17,6 +17,8 @@ export interface SnapshotHeader {
   readonly vector: VersionVector;
   readonly contexts: ReadonlyMap<number, VersionVector>;
   readonly hlc: number;
+  /** About how many follow; what another instance says need not be so. */
+  readonly keys: number;
 }
 
 export class SnapshotFormatError extends Error {
@@ -135,7 +137,7 @@ export abstract class SnapshotParser {
       const origin = this.origin();
       contexts.set(origin, this.#vector());
     }
-    this.#header = { vector, contexts, hlc: this.float() };
+    this.#header = { vector, contexts, hlc: this.float(), keys: this.varint() };
     this.onHeader(this.#header, features);
   }
 

@@ -26,6 +26,10 @@ import { RECORD, SNAPSHOT_MAGIC } from './snapshot-format.ts';
 const STEPS_MIN = 512;
 const BYTES_PER_STEP = 16;
 const BUFFER_BYTES = 64 * 1024;
+/** What a buffer is larger by, so that the record which fills it seldom makes it grow. */
+const BUFFER_SPARE_BYTES = 4 * 1024;
+/** Of a plain key's record, beside its name and its value. */
+const PLAIN_RECORD_BYTES = 64;
 /** After the value of a plain cell: no counters, no times to live. */
 const PLAIN_TAIL_BYTES = 2;
 
@@ -56,7 +60,7 @@ export class Snapshot implements PreImages, EntryWriter {
   readonly #keys: number;
   /** What goes before `#out`, in order. */
   readonly #ready: (Buffer | ValueInPlace)[] = [];
-  #out = Buffer.allocUnsafe(BUFFER_BYTES);
+  #out = Buffer.allocUnsafe(BUFFER_BYTES + BUFFER_SPARE_BYTES);
   #at = 0;
   #recordStart = 0;
   #cursor = 0;
@@ -136,7 +140,7 @@ export class Snapshot implements PreImages, EntryWriter {
       return null;
     }
     const bytes = this.#out.subarray(0, this.#at);
-    this.#out = Buffer.allocUnsafe(BUFFER_BYTES);
+    this.#out = Buffer.allocUnsafe(BUFFER_BYTES + BUFFER_SPARE_BYTES);
     this.#at = 0;
     if (bytes.length <= bytesMax) return bytes;
     this.#ready.push(bytes.subarray(bytesMax));
@@ -166,7 +170,7 @@ export class Snapshot implements PreImages, EntryWriter {
   #seal(): void {
     if (this.#at === 0) return;
     this.#ready.push(this.#out.subarray(0, this.#at));
-    this.#out = Buffer.allocUnsafe(BUFFER_BYTES);
+    this.#out = Buffer.allocUnsafe(BUFFER_BYTES + BUFFER_SPARE_BYTES);
     this.#at = 0;
   }
 
@@ -179,6 +183,7 @@ export class Snapshot implements PreImages, EntryWriter {
       return;
     }
     cells.setEpoch(record, epoch);
+    if (this.#plainKey(record)) return;
     this.#beginRecord(RECORD.key);
     this.run(this.#keyspace.arena.bytes[record >>> SEGMENT_SHIFT]!, nameStart(record), this.#nameLength(record));
     this.cell(record);
@@ -306,6 +311,7 @@ export class Snapshot implements PreImages, EntryWriter {
       this.#vector(context);
     });
     this.float(hlc);
+    this.varint(this.#keyspace.keyMaps.count(this.#keys));
     this.#finishRecord();
   }
 
@@ -329,6 +335,46 @@ export class Snapshot implements PreImages, EntryWriter {
   #finishRecord(): void {
     // A value in place has said its record's length itself.
     if (this.#recordStart >= 0) writeU32(this.#out, this.#recordStart, this.#at - this.#recordStart - 4);
+  }
+
+  /** Nearly every key, in one go: a value and nothing besides. Returns false, having written nothing, where it is not so, or is large. */
+  #plainKey(record: number): boolean {
+    const { arena, limits } = this.#keyspace;
+    const segment = record >>> SEGMENT_SHIFT;
+    const words = arena.words[segment]!;
+    const word = (record & SEGMENT_MASK) << 1;
+    const meta = words[word + CELL.meta]!;
+    if (words[word + CELL.attributes] !== 0 || (meta & FLAG.register) === 0) return false;
+    const keyLength = words[word + CELL.keyLength]!;
+    const valueLength = words[word + CELL.valueLength]!;
+    if (valueLength > limits.snapshotValueBytes) return false;
+    if (this.#at >= BUFFER_BYTES) this.#seal();
+    this.#reserve(PLAIN_RECORD_BYTES + keyLength + valueLength);
+    const out = this.#out;
+    const bytes = arena.bytes[segment]!;
+    const floats = arena.floats[segment]!;
+    const float = record & SEGMENT_MASK;
+    const name = (word << 2) + CELL_KEY_OFFSET;
+    const start = this.#at;
+    let at = start + 4;
+    out[at++] = RECORD.key;
+    at = writeVarint(out, at, keyLength);
+    copyBytes(out, at, bytes, name, keyLength);
+    at += keyLength;
+    out[at++] = 1;
+    at = writeVarint(out, at, meta >>> 16);
+    at = writeVarint(out, at, floats[float + CELL_SEQ]!);
+    writeF64(out, at, floats[float + CELL_HLC]!);
+    at += 8;
+    out[at++] = (meta & FLAG.persists) !== 0 ? 1 : 0;
+    at = writeVarint(out, at, valueLength);
+    copyBytes(out, at, bytes, name + keyLength, valueLength);
+    at += valueLength;
+    out[at++] = 0;
+    out[at++] = 0;
+    writeU32(out, start, at - start - 4);
+    this.#at = at;
+    return true;
   }
 
   #nameLength(record: number): number {

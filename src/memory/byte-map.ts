@@ -71,6 +71,17 @@ export class ByteMap {
     words.fill(0, at, at + 8);
   }
 
+  /** Makes the table of an empty map as large as that many entries need, if there is memory for it. */
+  prepare(map: number, count: number): void {
+    const words = this.#arena.words[map >>> SEGMENT_SHIFT]!;
+    const at = (map & SEGMENT_MASK) << 1;
+    if (words[at + MAP.table] !== 0 || count > 2 ** LOG_MAX) return;
+    const log = Math.max(LOG_MIN, logFor(count));
+    if (!this.#arena.hasRoomBeside(4 << log)) return;
+    words[at + MAP.table] = this.#arena.allocateZeroed(4 << log);
+    words[at + MAP.log] = log;
+  }
+
   /** Frees the tables. The entries must be gone or taken care of. */
   destroy(map: number): void {
     const words = this.#arena.words[map >>> SEGMENT_SHIFT]!;

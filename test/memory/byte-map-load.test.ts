@@ -130,6 +130,23 @@ describe('the tables of a ByteMap', () => {
     expect(f.find('one')).not.toBe(0);
   });
 
+  it('are made at once for as many entries as are foreseen, if there is memory; more and fewer may come', () => {
+    for (const foreseen of [0, 1, 999, 1000, 5000]) {
+      const f = new Fixture();
+      f.maps.prepare(f.map, foreseen);
+      expect(f.buckets).toBeGreaterThanOrEqual(foreseen);
+      for (let i = 0; i < 1000; i++) f.add(`k${i}`);
+      while (f.maps.continueResize(f.map, 100));
+      expect(f.buckets).toBe(1024);
+      for (let i = 0; i < 1000; i++) expect(f.find(`k${i}`)).not.toBe(0);
+    }
+    const tight = new Fixture(new Arena({ segmentBytes: 1 << 20, bytesMax: 5 << 20 }));
+    tight.maps.prepare(tight.map, 1 << 26);
+    tight.maps.prepare(tight.map, 2 ** 40);
+    tight.add('one');
+    expect(tight.buckets).toBe(4);
+  });
+
   it('stay as they are while memory is short: growing is put off, adding and removing go on', () => {
     const f = new Fixture(new Arena({ segmentBytes: 1 << 20, bytesMax: 5 << 20 }));
     const held: number[] = [];
