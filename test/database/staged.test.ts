@@ -63,6 +63,8 @@ const describeActs = (list: readonly Act[]): string => list.map(describeAct).joi
 class Pair {
   readonly here = newDatabase(1);
   readonly there = newDatabase(2);
+  /** Full syncs that were joined here: what stands in the log before, and the snapshot. */
+  readonly joined: { readonly frames: number; readonly snapshot: Buffer }[] = [];
   #nowMs = START_MS;
 
   do(each: Act): void {
@@ -87,9 +89,11 @@ class Pair {
       case 'join':
       case 'abandon': {
         const incoming = here.beginIncoming();
-        incoming.feed(takeSnapshot(there));
-        if (each.do === 'join') incoming.join();
-        else incoming.abandon();
+        const snapshot = takeSnapshot(there);
+        incoming.feed(snapshot);
+        if (each.do === 'abandon') return incoming.abandon();
+        incoming.join();
+        this.joined.push({ frames: wholeLog(here).length, snapshot });
         return;
       }
       case 'collect':
@@ -164,19 +168,30 @@ function wholeLog({ log }: Database): Buffer[] {
   return frames;
 }
 
-function recover(frames: readonly Buffer[]): Database {
+function recover(frames: readonly Buffer[], joined: Pair['joined'] = []): Database {
   const database = newDatabase(1);
   database.setTime(START_MS + 1000);
-  for (const frame of frames) {
+  const joinAt = (place: number): void => {
+    for (const { frames: before, snapshot } of joined) {
+      if (before !== place) continue;
+      const incoming = database.beginIncoming(Infinity);
+      incoming.feed(snapshot);
+      incoming.join();
+    }
+  };
+  joinAt(0);
+  for (const [i, frame] of frames.entries()) {
+    if (i > 0) joinAt(i);
     if (frame[4] === FRAME.generation) database.resumeGeneration(readU32(frame, 5));
     else database.replayBatch(frame, 0, frame.length);
   }
+  if (frames.length > 0) joinAt(frames.length);
   return database;
 }
 
 describe('recovery from the log', () => {
   const story = fc.record({
-    acts: acts(30).map((list) => list.filter((each) => each.do !== 'join')),
+    acts: acts(30),
     cut: fc.nat({ max: 60 }),
     again: acts(10).map((list) => list.filter((each) => each.do === 'here' || each.do === 'settle')),
   });
@@ -189,8 +204,9 @@ describe('recovery from the log', () => {
         list.forEach((each) => pair.do(each));
         const log = wholeLog(pair.here);
         const kept = log.slice(0, Math.max(0, log.length - (cut % (log.length + 1))));
-        const recovered = recover(kept);
+        const recovered = recover(kept, pair.joined);
         recovered.startGeneration(GENERATION + 1, 0);
+        receive(recovered, framesOf(pair.there));
         recovered.settle();
         for (const each of again) {
           if (each.do === 'here') perform(recovered, each.writes);
@@ -201,11 +217,14 @@ describe('recovery from the log', () => {
         const peer = newDatabase(3);
         peer.setTime(START_MS + 1000);
         const batches = kept.filter((frame) => frame[4] === FRAME.batch);
-        receive(peer, batches);
+        receive(peer, [...batches, ...framesOf(pair.there)]);
         receive(peer, framesOf(recovered));
         expect(describeState(peer, { residue: false })).toBe(describeState(recovered, { residue: false }));
         // And a second recovery, of all of it.
-        const twice = recover([...kept, ...wholeLog(recovered)]);
+        const twice = recover(
+          [...kept, ...wholeLog(recovered)],
+          pair.joined.filter(({ frames }) => frames <= kept.length),
+        );
         twice.settle();
         expect(describeState(twice, { residue: false })).toBe(describeState(recovered, { residue: false }));
       },
