@@ -11,8 +11,6 @@ export const DATABASE_LIMITS = {
   smallContainerEntries: 256,
   /** A keyspace with more keys than this is flushed in slices. */
   smallKeyspaceKeys: 64,
-  /** Counters whose cuts are announced in one batch, after a removal that was too large to name them. */
-  cutsPerBatchMax: 256,
   /** A value with more bytes than this goes into a snapshot in pieces, unless it is about to change. */
   snapshotValueBytes: 256 * KIB,
   /** Keys that a table is made for at once because a snapshot announces them; for more it grows as they come. */

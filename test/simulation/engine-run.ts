@@ -37,7 +37,6 @@ const LIMITS = {
   batchBytesMax: BATCH_BYTES_MAX,
   smallContainerEntries: 4,
   smallKeyspaceKeys: 2,
-  cutsPerBatchMax: 3,
   snapshotValueBytes: 200,
   bucketsPerEntry: 2,
   applyReserveBytes: 16 * 1024,

@@ -49,7 +49,6 @@ const DATABASE: Partial<DatabaseLimits> = {
   batchBytesMax: BATCH_BYTES_MAX,
   smallContainerEntries: 32,
   smallKeyspaceKeys: 8,
-  cutsPerBatchMax: 16,
   snapshotValueBytes: 2 * KIB,
   applyReserveBytes: 64 * KIB,
 };
