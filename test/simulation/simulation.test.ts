@@ -1,5 +1,5 @@
 import { readFileSync } from 'node:fs';
-import { describe, expect, it } from '@jest/globals';
+import { describe, expect, it, jest } from '@jest/globals';
 import { readTroubles } from './profile.ts';
 import { Simulation } from './simulation.ts';
 
@@ -12,6 +12,9 @@ const KEPT = readFileSync(`${import.meta.dirname}/seeds.txt`, 'utf8')
     const run = { seed: Number(seed), minutes: Number(minutes), instances: Number(instances) };
     return { ...run, ...readTroubles(troubles === '-' ? undefined : troubles), found: found.join(' ') };
   });
+
+/** Wall clock, which a run does not know: what it may take is bounded in turns and work of its own. This only ends one that hangs. */
+jest.setTimeout(180_000);
 
 describe('instances under load and faults', () => {
   it.each(NEW_SEEDS)('converge to what the oracle and the clients say (seed %i)', async (seed) => {
