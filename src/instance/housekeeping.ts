@@ -15,7 +15,7 @@ import { Slicer } from './slicer.ts';
 export interface HousekeepingOptions {
   readonly clock: Clock;
   readonly database: Database;
-  readonly log: Log;
+  readonly log: Pick<Log, 'writtenPosition' | 'wake'>;
   /** Whether this instance removes what that one's times to live have ended. */
   readonly mayExpireFor: (instance: number) => boolean;
   readonly stability: () => Stability;
@@ -28,9 +28,9 @@ export class Housekeeping {
   readonly #settling: Slicer;
   readonly #collection: Slicer;
   #timers: readonly Timer[] = [];
-  /** Memory that the arena had given up a period ago and V8 had not freed; and when garbage was collected for the last time. */
+  /** Memory that the arena had given up a period ago and V8 had not freed, bytes; and how often it has been asked in vain to free just that. */
   #droppedBytes = 0;
-  #collectedAtBytes = 0;
+  #collectedInVain = 0;
 
   constructor(options: HousekeepingOptions) {
     const { clock, database, mayExpireFor, stability } = options;
@@ -87,11 +87,13 @@ export class Housekeeping {
     const { arena } = database.keyspace;
     arena.trim();
     const { droppedBytes } = arena;
-    const isDue = droppedBytes >= limits.DROPPED_BYTES_MAX || (droppedBytes > 0 && droppedBytes === this.#droppedBytes);
+    const isSteady = droppedBytes === this.#droppedBytes;
     this.#droppedBytes = droppedBytes;
-    // What a collection did not free it will not free the next time either.
-    if (!isDue || droppedBytes === this.#collectedAtBytes) return;
-    this.#collectedAtBytes = droppedBytes;
+    if (!isSteady) this.#collectedInVain = 0;
+    const isDue = droppedBytes > 0 && (isSteady || droppedBytes >= limits.DROPPED_BYTES_MAX);
+    // A collection that finds one under way finishes that one, which keeps what was dropped since it began: so not once only.
+    if (!isDue || this.#collectedInVain === limits.COLLECTIONS_MAX) return;
+    this.#collectedInVain++;
     collectGarbage();
   }
 

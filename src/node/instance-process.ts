@@ -8,6 +8,7 @@ import { spawn } from 'node:child_process';
 import { rm } from 'node:fs/promises';
 import { CrdbError } from '../errors.ts';
 import type { InstanceConfig } from '../instance/config.ts';
+import { INSTANCE_ENVIRONMENT } from '../instance/node-flags.ts';
 import { controlInstance } from './control.ts';
 import type { Entry } from './entries.ts';
 import { isDiskFull, openLog, readJson, readLogTail, replaceJson } from './files.ts';
@@ -52,6 +53,7 @@ export async function startInstance(paths: DatabasePaths, entry: Entry): Promise
     detached: true,
     stdio: ['ignore', log.fd, log.fd],
     cwd: paths.directory,
+    env: { ...INSTANCE_ENVIRONMENT, ...process.env },
   });
   const ended = new Promise<ProcessExit>((resolve) => {
     child.once('error', (error) => resolve({ code: null, reason: `cannot be started: ${error.message}` }));
