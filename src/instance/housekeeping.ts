@@ -7,6 +7,7 @@
 import type { Database } from '../database/database.ts';
 import { Expirer } from '../database/expirer.ts';
 import type { Stability } from '../database/stability.ts';
+import { ValueRef } from '../database/value-ref.ts';
 import type { Clock, Timer } from '../host/host.ts';
 import type { Log } from '../storage/log.ts';
 import * as limits from './limits.ts';
@@ -94,6 +95,7 @@ export class Housekeeping {
     // A collection that finds one under way finishes that one, which keeps what was dropped since it began: so not once only.
     if (!isDue || this.#collectedInVain === limits.COLLECTIONS_MAX) return;
     this.#collectedInVain++;
+    ValueRef.forgetAll();
     collectGarbage();
   }
 
