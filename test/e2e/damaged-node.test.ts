@@ -70,7 +70,7 @@ describe('a node with a damaged node.json', () => {
     expect(home.processes()).toEqual([]);
     renameSync(path, `${path}.damaged`);
     const start = ['node', 'start', '--name', 'local-1', '--detach', '--admin-port', `${adminPort}`];
-    expect(await home.run(start)).toMatchObject({ exitCode: 0 });
+    expect(await home.run(start)).toMatchObject({ exitCode: 0, stderr: expect.stringContaining('local-1: done') });
     const instances = async (): Promise<{ process: string; links: { from: number }[] }[]> =>
       (await home.json<{ instances: { process: string; links: { from: number }[] }[] }>(['sync', 'status', 'orders']))
         .document.instances;

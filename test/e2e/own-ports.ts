@@ -23,19 +23,28 @@ function take(): boolean {
   }
 }
 
-/** null when nobody has them, or somebody who is gone. */
+/** Process id of who has them; null when nobody has. */
 function holder(): number | null {
   try {
-    const pid = Number(readFileSync(LOCK, 'utf8'));
-    process.kill(pid, 0);
-    return pid;
+    return Number(readFileSync(LOCK, 'utf8'));
   } catch {
     return null;
   }
 }
 
+function lives(pid: number): boolean {
+  try {
+    process.kill(pid, 0);
+    return true;
+  } catch {
+    return false;
+  }
+}
+
 while (!take()) {
-  if (holder() === null) rmSync(LOCK, { force: true });
+  const pid = holder();
+  // Nobody any more: not removed, since another suite may have taken them since.
+  if (pid !== null && !lives(pid)) rmSync(LOCK, { force: true });
   else await sleep(LOOK_MS);
 }
 
