@@ -8,8 +8,11 @@ export default {
     '^.+\\.ts$': ['@swc/jest', { jsc: { parser: { syntax: 'typescript' }, target: 'es2022' }, sourceMaps: 'inline' }],
   },
   modulePathIgnorePatterns: ['<rootDir>/dist'],
+  // Minutes each, and gigabytes: npm run test:real-size.
+  testPathIgnorePatterns: process.env.CRDB_REAL_SIZE ? [] : ['<rootDir>/test/real-size'],
   setupFiles: ['<rootDir>/test/setup.ts'],
   maxWorkers: 2,
   workerIdleMemoryLimit: '1GB',
-  testTimeout: 30_000,
+  // Tests end by bounds of their own; a busy machine takes its time.
+  testTimeout: 120_000,
 };

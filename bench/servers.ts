@@ -4,7 +4,7 @@ import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync
 import { createServer, connect } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { INSTANCE_NODE_FLAGS } from '../src/instance/node-flags.ts';
+import { INSTANCE_ENVIRONMENT, INSTANCE_NODE_FLAGS } from '../src/instance/node-flags.ts';
 import type { Runtime } from './runtimes.ts';
 
 const START_LIMIT_MS = 300_000;
@@ -97,7 +97,10 @@ export class BenchDatabase {
     writeFileSync(file, JSON.stringify({ ...this.#configure(id), dataDirectory }));
     const port = this.#ports[id - 1]!;
     return started(this.#runtime.name, port, directory, () =>
-      spawn(this.#runtime.node, [...INSTANCE_NODE_FLAGS, program, file], { stdio: ['ignore', 'ignore', 'inherit'] }),
+      spawn(this.#runtime.node, [...INSTANCE_NODE_FLAGS, program, file], {
+        stdio: ['ignore', 'ignore', 'inherit'],
+        env: { ...INSTANCE_ENVIRONMENT, ...process.env },
+      }),
     );
   }
 

@@ -56,7 +56,8 @@ const BANNED: readonly { readonly pattern: RegExp; readonly owners: readonly str
   { pattern: /\bMath\.random\(/, owners: [], instead: 'host.random, passed in' },
   {
     pattern: /\bprocess\.env\b/,
-    owners: ['src/cli/environment.ts'],
+    // The second passes it on, to a process that inherits it.
+    owners: ['src/cli/environment.ts', 'src/node/instance-process.ts'],
     instead: 'an option that the composition passes in',
   },
   { pattern: /\bconsole\./, owners: [], instead: 'the logger, or output.ts in the CLI' },

@@ -111,6 +111,7 @@ export class BatchWriter {
 
   protected open(): void {
     if (this.#isOpen) return;
+    this.keyspace.mayPutOff = false;
     const log = this.log;
     const seq = this.vector.get(this.origin) + 1;
     const hlc = this.#clock.tick(this.keyspace.nowMs);

@@ -366,7 +366,7 @@ export class Database {
 
   /**
    * Carries out, for about `count` entries, what waits: removals and joins, memory to be freed, tables to be resized. Returns whether there is more to do now.
-   * While a snapshot is being written most of it rests.
+   * While a snapshot is being written most of it rests; not what a command waits for.
    */
   settleStep(count: number): boolean {
     const { stages, keyMaps, keys, preImages } = this.keyspace;
@@ -377,11 +377,10 @@ export class Database {
     if (this.#incompleteEpochs >= INCOMPLETE_EPOCHS_MAX && this.#snapshot !== null) {
       return !this.#snapshot.skip(count);
     }
+    const hasSwept = preImages === null ? stages.sweep(count) : stages.containers.sweepWanted(count);
+    if (stages.owed.count > 0) this.commit();
+    if (hasSwept) return true;
     if (preImages !== null) return keyMaps.continueResize(keys, count);
-    if (stages.sweep(count)) {
-      if (stages.owed.count > 0) this.commit();
-      return true;
-    }
     return stages.graveyard.dig(count) || keyMaps.continueResize(keys, count);
   }
 

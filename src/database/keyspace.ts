@@ -46,6 +46,8 @@ export class Keyspace {
   readonly stages: Stages;
   /** Keys wait in stages: look-ups must settle first. */
   stagesHoldKeys = false;
+  /** A command runs that may be put off (put-off.ts): whoever runs it sets this, the first change ends it. */
+  mayPutOff = false;
   readonly expiries: Expiries;
   readonly typeConflicts = new TypeConflicts();
   /** Visible live keys. */

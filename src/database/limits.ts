@@ -9,6 +9,8 @@ export const DATABASE_LIMITS = {
   batchBytesMax: 1024 * MIB,
   /** A container with more entries than this is removed, joined and walked in slices. */
   smallContainerEntries: 256,
+  /** Of a container more of whose entries wait, a command that wants the whole is put off until they are settled. */
+  settledAtOnceEntries: 4096,
   /** A keyspace with more keys than this is flushed in slices. */
   smallKeyspaceKeys: 64,
   /** A value with more bytes than this goes into a snapshot in pieces, unless it is about to change. */

@@ -9,6 +9,7 @@ import type { Graveyard } from './graveyard.ts';
 import { KeyRef } from './key-ref.ts';
 import type { Keyspace } from './keyspace.ts';
 import type { OwedCuts } from './owed-cuts.ts';
+import { PutOffError } from './put-off.ts';
 import {
   isHiddenRemoval,
   keepRemoval,
@@ -34,6 +35,8 @@ export class StagedContainers {
   readonly #graveyard: Graveyard;
   /** By live container. */
   readonly #containers = new Map<number, StagedContainer>();
+  /** The container that a command which was put off wants; 0: none. */
+  #wanted = 0;
   /** Keys whose containers were settled in one go: they may have nothing left. */
   readonly #toSettle: StagedContainer[] = [];
   readonly #ref = new KeyRef();
@@ -290,10 +293,17 @@ export class StagedContainers {
     return ref;
   }
 
-  /** Settles all of a staged container now, for whoever must see the whole of it; nothing to do where what waits is hidden. */
+  /**
+   * Settles all of a staged container now, for whoever must see the whole of it; nothing to do where what waits is hidden. Throws PutOffError where that is
+   * much, and the caller can wait.
+   */
   settleContainer(container: number): void {
     if (this.isHidden(container)) return;
     const staged = this.#containers.get(container)!;
+    if (this.#keyspace.mayPutOff && this.#waitingEntries(staged) > this.#keyspace.limits.settledAtOnceEntries) {
+      this.#wanted = container;
+      throw new PutOffError();
+    }
     while (staged.stages.length > 0) this.#sweepStage(container, staged, Infinity);
     this.#containers.delete(container);
     staged.type.setStaged(container, false);
@@ -301,7 +311,22 @@ export class StagedContainers {
     this.#toSettle.push(staged);
   }
 
+  #waitingEntries({ type, stages }: StagedContainer): number {
+    return stages.reduce(
+      (sum, { main, incoming }) => sum + type.entryCount(main) + (incoming === 0 ? 0 : type.entryCount(incoming)),
+      0,
+    );
+  }
+
   // ---------------------------------------------------------------- the sweep
+
+  /** The same as `sweep`, of what a command that was put off wants. Returns false when there is no such thing. */
+  sweepWanted(count: number): boolean {
+    const staged = this.#containers.get(this.#wanted);
+    if (staged === undefined) return false;
+    this.#sweepContainer(this.#wanted, staged, count);
+    return true;
+  }
 
   /** Settles about `count` entries. Returns false when none waits. */
   sweep(count: number): boolean {

@@ -41,6 +41,6 @@ export class Stages {
 
   /** Settles about `count` keys or entries. Returns false when none waits. */
   sweep(count: number): boolean {
-    return this.keys.sweep(count) || this.containers.sweep(count);
+    return this.containers.sweepWanted(count) || this.keys.sweep(count) || this.containers.sweep(count);
   }
 }

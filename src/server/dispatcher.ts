@@ -8,6 +8,7 @@
  */
 import type { Database } from '../database/database.ts';
 import { BatchTooLargeError } from '../database/effects.ts';
+import { PutOffError } from '../database/put-off.ts';
 import type { Clock } from '../host/host.ts';
 import { demandRoom } from '../redis-commands/demand-room.ts';
 import type { QueuedCommand, ServerPort, Session } from '../redis-commands/session.ts';
@@ -44,6 +45,8 @@ export interface DispatcherOptions {
   readonly reply: ReplyWriter;
   readonly slowlog: SlowLog;
   readonly server: ServerPort;
+  /** A command is HELD until a container is settled. */
+  readonly onPutOff: () => void;
 }
 
 export class Dispatcher {
@@ -68,7 +71,10 @@ export class Dispatcher {
   readonly #reply: ReplyWriter;
   readonly #slowlog: SlowLog;
   readonly #call: { -readonly [K in keyof Call]: Call[K] };
+  readonly #onPutOff: () => void;
   #errorCount = 0;
+  /** The command that runs is to be run again later. */
+  #isPutOff = false;
 
   constructor(options: DispatcherOptions) {
     this.#database = options.database;
@@ -77,6 +83,7 @@ export class Dispatcher {
     this.#isLoading = options.isLoading;
     this.#reply = options.reply;
     this.#slowlog = options.slowlog;
+    this.#onPutOff = options.onPutOff;
     this.#call = {
       database: options.database,
       args: null as unknown as Args,
@@ -129,11 +136,10 @@ export class Dispatcher {
     if (this.#isLoading && !entry.runsWhileLoading) return this.#refuse(session, entry, LOADING);
     if (session.transaction !== null && !entry.runsInMulti) return this.#queue(session, entry, args);
     if (this.#mustWait(session, entry)) return HELD;
-    this.#run(session, entry, args);
-    return EXECUTED;
+    return this.#run(session, entry, args);
   }
 
-  #run(session: ClientConnection, entry: TableEntry, args: Args): void {
+  #run(session: ClientConnection, entry: TableEntry, args: Args): typeof EXECUTED | typeof HELD {
     const call = this.#call;
     const reply = this.#reply;
     const before = reply.length;
@@ -143,6 +149,8 @@ export class Dispatcher {
     this.commandsProcessed++;
     entry.calls++;
     session.lastEntry = entry;
+    const { keyspace } = this.#database;
+    keyspace.mayPutOff = true;
     if (entry.isTimed) {
       this.#runTimed(session, entry, args);
     } else {
@@ -153,11 +161,23 @@ export class Dispatcher {
         this.#fail(entry, error, before);
       }
     }
+    keyspace.mayPutOff = false;
+    if (this.#isPutOff) return this.#putOff(entry);
     this.#commit(session);
     if (reply.errorCount !== this.#errorCount) this.#countErrors(entry);
     if (session.replyMode !== 'on') this.#applyReplyMode(session, before, replyMode);
     if (this.monitors.count > 0) this.#tellMonitors(session, entry, args);
     if (session.hasMessages) session.releaseMessages();
+    return EXECUTED;
+  }
+
+  /** The command has changed nothing: it is as if it had never run. */
+  #putOff(entry: TableEntry): typeof HELD {
+    this.#isPutOff = false;
+    this.commandsProcessed--;
+    entry.calls--;
+    this.#onPutOff();
+    return HELD;
   }
 
   #tellMonitors(session: ClientConnection, entry: TableEntry, args: Args): void {
@@ -181,6 +201,7 @@ export class Dispatcher {
     } catch (error) {
       this.#fail(entry, error, before);
     }
+    if (this.#isPutOff) return;
     const micros = Math.round((this.#clock.monotonicMs() - started) * 1000);
     entry.micros += micros;
     const { thresholdMicros } = this.#slowlog;
@@ -203,11 +224,15 @@ export class Dispatcher {
   }
 
   /**
-   * What cannot be replicated, or has no room in memory, was refused before it changed anything. All else is a bug in a command: its client gets an
+   * A command that is put off, what cannot be replicated, or has no room in memory, was refused before it changed anything. All else is a bug in a command: its client gets an
    * error, the log a line, everybody else nothing.
    */
   #fail(entry: TableEntry, error: unknown, before: number): void {
     this.#reply.truncate(before);
+    if (error instanceof PutOffError) {
+      this.#isPutOff = true;
+      return;
+    }
     if (error instanceof BatchTooLargeError)
       return this.#reply.error(`ERR '${entry.lowerName}' is refused: ${error.message}`);
     if (error instanceof ArenaFullError) return this.#reply.error(OUT_OF_SPACE);
@@ -270,6 +295,8 @@ export class Dispatcher {
   /** One command of a transaction, whose EXEC commits. */
   runQueued({ spec, args }: QueuedCommand): void {
     const call = this.#call;
+    // The transaction has begun.
+    this.#database.keyspace.mayPutOff = false;
     const entry = this.#entryOf(args);
     const before = this.#reply.length;
     const { session } = call;

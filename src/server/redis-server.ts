@@ -73,6 +73,7 @@ export class RedisServer implements ServerPort {
   #nextId = 1;
   #stats: ServerStats;
   #pauseTimer: Timer | null = null;
+  #settlingTimer: Timer | null = null;
   #rate: { readonly atMs: number; readonly commandsProcessed: number; readonly perSecond: number };
   #isClosing = false;
   #onAllClosed: () => void = () => {};
@@ -93,7 +94,8 @@ export class RedisServer implements ServerPort {
     this.#rate = { atMs: clock.monotonicMs(), commandsProcessed: 0, perSecond: 0 };
     const { reply, slowlog } = this;
     const { isLoading = false } = options;
-    this.#dispatcher = new Dispatcher({ database, clock, instance, isLoading, reply, slowlog, server: this });
+    const onPutOff = (): void => this.#resumeLater();
+    this.#dispatcher = new Dispatcher({ database, clock, instance, isLoading, reply, slowlog, server: this, onPutOff });
     this.table = this.#dispatcher.table;
   }
 
@@ -149,6 +151,7 @@ export class RedisServer implements ServerPort {
   async closeAll(): Promise<void> {
     this.#isClosing = true;
     this.#pauseTimer?.cancel();
+    this.#settlingTimer?.cancel();
     const closing = [...this.#connections.values()].filter(({ user }) => user !== USER.control);
     for (const connection of closing) connection.closeAfterReply();
     if (closing.length === 0) return;
@@ -215,6 +218,14 @@ export class RedisServer implements ServerPort {
 
   execute(session: ClientConnection, args: Args): typeof EXECUTED | typeof HELD {
     return this.#dispatcher.execute(session, args);
+  }
+
+  /** A command waits until a container is settled, which the sweep takes first: it asks again and again. */
+  #resumeLater(): void {
+    this.#settlingTimer ??= this.#clock.after(limits.SETTLING_CHECK_MS, () => {
+      this.#settlingTimer = null;
+      this.resumeHeld();
+    });
   }
 
   /** Messages for that connection leave at the end of the event loop's turn. */

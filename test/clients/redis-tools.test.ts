@@ -5,7 +5,7 @@ import { describeWithRedis } from '../redis-commands/redis-server.ts';
 import { eventually } from '../server/endpoint.ts';
 import { RealInstance } from './real-instance.ts';
 
-const DEADLINE_MS = 25_000;
+const DEADLINE_MS = 60_000;
 
 let instance: RealInstance;
 

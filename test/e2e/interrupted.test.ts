@@ -5,7 +5,7 @@ import { eventually } from '../node/nodes.ts';
 import { createCliHome, RUN, type CliHome } from './cli-home.ts';
 import './own-ports.ts';
 
-jest.setTimeout(60_000);
+jest.setTimeout(180_000);
 
 /**
  * Whether the program handles signals itself, by the mask that the kernel shows. Told from SIGHUP, the first bit and the last that it takes:

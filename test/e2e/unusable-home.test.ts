@@ -6,7 +6,7 @@ import { afterEach, beforeEach, describe, expect, it, jest } from '@jest/globals
 import { createCliHome, type CliHome } from './cli-home.ts';
 import './own-ports.ts';
 
-jest.setTimeout(60_000);
+jest.setTimeout(180_000);
 
 let place: CliHome;
 let folder: string;

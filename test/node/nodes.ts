@@ -105,7 +105,7 @@ export async function createOn(nodes: readonly TestNode[], name: string, port?: 
 export async function eventually(
   sentence: string,
   condition: () => boolean | Promise<boolean>,
-  withinMs = 15_000,
+  withinMs = 30_000,
 ): Promise<void> {
   const deadline = performance.now() + withinMs;
   while (!(await condition())) {

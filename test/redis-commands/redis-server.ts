@@ -7,7 +7,7 @@ import { join } from 'node:path';
 import { describe, it } from '@jest/globals';
 import { countReplies } from './raw-reply.ts';
 
-const START_DEADLINE_MS = 10_000;
+const START_DEADLINE_MS = 30_000;
 const RETRY_MS = 20;
 const SOCKET = 'redis.sock';
 

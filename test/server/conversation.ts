@@ -9,7 +9,7 @@ import net from 'node:net';
 import { splitReplies } from '../redis-commands/raw-reply.ts';
 import { encodeCommand } from '../redis-commands/redis-server.ts';
 
-const DEADLINE_MS = 10_000;
+const DEADLINE_MS = 30_000;
 const MARK = 'are you done?';
 /** What PING replies: to a client, to a subscriber of RESP2. */
 const ANSWERS = [`$${MARK.length}\r\n${MARK}\r\n`, `*2\r\n$4\r\npong\r\n$${MARK.length}\r\n${MARK}\r\n`];

@@ -16,7 +16,7 @@ const NO_CONFIG = { guid: 'guid', memoryBytesMax: 0 };
 
 type Mutable<T> = { -readonly [K in keyof T]: T[K] };
 
-const DEADLINE_MS = 10_000;
+const DEADLINE_MS = 30_000;
 
 /** Polls until the condition holds; fails with the sentence. */
 export async function eventually(condition: () => boolean, sentence: string): Promise<void> {

@@ -48,6 +48,7 @@ const STORAGE: Partial<StorageLimits> = {
 const DATABASE: Partial<DatabaseLimits> = {
   batchBytesMax: BATCH_BYTES_MAX,
   smallContainerEntries: 32,
+  settledAtOnceEntries: 64,
   smallKeyspaceKeys: 8,
   snapshotValueBytes: 2 * KIB,
   applyReserveBytes: 64 * KIB,

@@ -23,14 +23,16 @@ export class CommandRunner {
     } as unknown as Call['server'];
   }
 
-  /** Strings hold one char per byte. The database's time is the caller's to set. */
-  run(argv: readonly string[]): ReplyValue {
+  /** Strings hold one char per byte. The database's time is the caller's to set. `mayPutOff`: throws PutOffError rather than settle much. */
+  run(argv: readonly string[], mayPutOff = false): ReplyValue {
     const entry = COMMANDS.get(argv[0]!)!;
     const { spec } = entry;
     if (spec.arity >= 0 ? argv.length !== spec.arity : argv.length < -spec.arity) {
       throw new Error(`${argv.join(' ')} has the wrong number of arguments`);
     }
     const args = makeArgs(argv.map((text) => Buffer.from(text, 'latin1')));
+    const { keyspace } = this.#database;
+    keyspace.mayPutOff = mayPutOff;
     try {
       demandRoom(this.#database, args, entry);
       spec.run({ database: this.#database, args, reply: this.#reply, session: SESSION, server: this.#server });
@@ -38,6 +40,8 @@ export class CommandRunner {
     } catch (error) {
       this.#reply = new RecordingReply();
       throw error;
+    } finally {
+      keyspace.mayPutOff = false;
     }
   }
 }

@@ -14,6 +14,7 @@ import { SCALED_DOWN } from '../limits.ts';
 import type { ReplyValue } from '../recording-reply.ts';
 import type { SimulatedHost } from '../world/machine.ts';
 import { BatchTooLargeError } from '../../../src/database/effects.ts';
+import { PutOffError } from '../../../src/database/put-off.ts';
 import { CommandRunner } from './command-runner.ts';
 import { SECRET, serveConnection } from './endpoint.ts';
 
@@ -85,15 +86,15 @@ export class SimulatedInstance {
     return !this.#stopping;
   }
 
-  /** Runs the commands as one batch. A command that is refused ends a transaction no more than it does on the server. */
+  /** Runs the commands as one batch. A command that is refused ends a transaction no more than it does on the server; one alone may be put off: its client gives up. */
   execute(commands: readonly (readonly string[])[]): Executed {
     this.engine.enterTurn();
     let refused: string | null = null;
     const replies = commands.map((argv) => {
       try {
-        return this.#commands.run(argv);
+        return this.#commands.run(argv, commands.length === 1);
       } catch (error) {
-        if (!(error instanceof ArenaFullError || error instanceof BatchTooLargeError)) throw error;
+        if (!isRefusal(error)) throw error;
         refused = error.message;
         return null;
       }
@@ -109,6 +110,9 @@ export class SimulatedInstance {
     await this.engine.stop();
   }
 }
+
+const isRefusal = (error: unknown): error is Error =>
+  error instanceof ArenaFullError || error instanceof BatchTooLargeError || error instanceof PutOffError;
 
 function configOf(settings: InstanceSettings): InstanceConfig {
   const { id, ids, persistence, backlogBytesMax } = settings;
