@@ -22,12 +22,13 @@ import type { Recovery } from '../storage/recovery.ts';
 import { SnapshotSource } from '../storage/snapshot-source.ts';
 import { SnapshotAbandoned } from '../storage/snapshot-file.ts';
 import { Snapshotter } from '../storage/snapshotter.ts';
+import { Spools } from '../storage/spool.ts';
 import type { InstanceConfig, InstanceStatus, LinkStatus, LoadProgress } from './config.ts';
 import { Housekeeping } from './housekeeping.ts';
 import * as limits from './limits.ts';
 import { loadDatabase, percent } from './load-database.ts';
 import type { Logger } from './logger.ts';
-import { createSpools } from './spools.ts';
+import { NO_SPOOLS } from './no-spools.ts';
 import { TypeConflictLog } from './type-conflict-log.ts';
 
 export interface PeerMessage {
@@ -70,6 +71,7 @@ export class Engine {
   /** null: nothing is persisted. */
   readonly #recovery: Recovery | null;
   readonly #snapshotter: Snapshotter;
+  readonly #spools: Spools;
   /** Snapshots for peers. */
   readonly snapshots: SnapshotSource;
   readonly #housekeeping: Housekeeping;
@@ -140,6 +142,12 @@ export class Engine {
     database.writer.hasPeers = config.peers.length > 0;
     this.#startedAtMs = host.clock.monotonicMs();
     this.#typeConflictLog = this.#watchTypes();
+    this.#spools = new Spools({
+      disk: host.disk,
+      directory: config.dataDirectory,
+      endPosition: () => log.endPosition,
+      limits: storageLimitsOf(options),
+    });
     this.#snapshotter = this.#createSnapshotter();
     this.snapshots = this.#createSnapshotSource();
     this.replication = new Replication({
@@ -151,13 +159,7 @@ export class Engine {
       database,
       log,
       snapshots: this.snapshots,
-      spool: createSpools({
-        disk: host.disk,
-        directory: config.dataDirectory,
-        log,
-        inMemory: recovery === null,
-        limits: storageLimitsOf(options),
-      }),
+      spool: recovery === null ? NO_SPOOLS : this.#spools,
       events: this.#replicationEvents(),
       ...(options.replicationLimits === undefined ? {} : { limits: options.replicationLimits }),
     });
@@ -415,6 +417,7 @@ export class Engine {
       vector: () => this.database.vector,
       maySnapshot: () => this.database.maySnapshot,
       beginSnapshot: () => this.database.beginSnapshot(),
+      isSpoolNeeded: (file, position) => this.#spools.isNeeded(file, position),
       limits: storageLimitsOf(this.#options),
     });
   }
@@ -433,7 +436,6 @@ export class Engine {
     });
   }
 
-  /** Removes what has expired: every period, and from then on in slices, one per turn, until nothing more is due. */
   /** The owner itself, or the smallest connected instance once the owner has been gone for long. */
   #mayExpireFor(owner: number): boolean {
     const self = this.#config.instanceId;

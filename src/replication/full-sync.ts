@@ -99,7 +99,7 @@ export class FullSync {
     const vectorBefore = database.vector.clone();
     const snapshotVector = this.#incoming.vector ?? vectorBefore;
     this.#incoming.join();
-    log.noteMerge({ file: this.#file.file, vectorBefore, snapshotVector });
+    this.#file.noteMerged(log.noteMerge({ file: this.#file.file, vectorBefore, snapshotVector }));
   }
 
   /** Leaves nothing behind. Without effect after `join`. */

@@ -35,12 +35,15 @@ export interface LogPort {
   /** Asks that bytes from `position` on be kept for this holder, as far as the limits allow. Replaces the holder's earlier wish. */
   retain(holder: string, position: number): void;
   release(holder: string): void;
-  /** A merge is complete; called in the turn in which it became so, before anything else is applied. `file`: the spool's name. */
+  /**
+   * A merge is complete; called in the turn in which it became so, before anything else is applied. `file`: the spool's name. Returns the position behind the
+   * frame that tells it.
+   */
   noteMerge(merge: {
     readonly file: string;
     readonly vectorBefore: VersionVector;
     readonly snapshotVector: VersionVector;
-  }): void;
+  }): number;
 }
 
 /** Snapshots as files: a feed streams one, and then the log from its position. */
@@ -120,6 +123,8 @@ export interface SpoolFile {
   append(bytes: Uint8Array): boolean;
   /** Settles when all of it is on disk; rejects when any of it could not be written. */
   finish(): Promise<void>;
+  /** The log names it: it stays until a snapshot is taken behind that position. */
+  noteMerged(position: number): void;
   /** Nothing stays. */
   discard(): Promise<void>;
   onDrain: () => void;

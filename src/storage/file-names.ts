@@ -10,8 +10,9 @@ export const segmentName = (position: number): string => `log-${digits(position)
 export const snapshotName = (position: number): string => `snapshot-${digits(position)}`;
 /** A snapshot that is kept only as long as peers read it: worthless after a restart. */
 export const feedSnapshotName = (position: number): string => `feed-${digits(position)}`;
-/** A full sync received from instance `from` when the log stood at `position`. */
-export const spoolName = (position: number, from: number): string => `merge-${digits(position)}-${from}`;
+/** A full sync from instance `from` that began when the log stood at `position`, the `number`th of this run. */
+export const spoolName = (position: number, from: number, number: number): string =>
+  `merge-${digits(position)}-${from}-${number}`;
 /** Where a repair puts what it cuts. */
 export const droppedName = (name: string, position: number): string => `dropped-${name}-at-${position}`;
 
@@ -24,7 +25,7 @@ const positionOf = (name: string, pattern: RegExp): number | null => {
 export const segmentPosition = (name: string): number | null => positionOf(name, /^log-(\d{16})$/);
 export const snapshotPosition = (name: string): number | null => positionOf(name, /^snapshot-(\d{16})$/);
 export const feedSnapshotPosition = (name: string): number | null => positionOf(name, /^feed-(\d{16})$/);
-export const spoolPosition = (name: string): number | null => positionOf(name, /^merge-(\d{16})-\d+$/);
+export const spoolPosition = (name: string): number | null => positionOf(name, /^merge-(\d{16})-\d+-\d+$/);
 
 /** What a run leaves behind that was never finished, or was for its own time only. */
 export const isWorthless = (name: string): boolean =>

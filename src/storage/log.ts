@@ -302,18 +302,20 @@ export class Log {
 
   /**
    * A full sync was merged: writes the MERGE frame. To be called in the turn in which the merge became complete, before any other
-   * commit. `file` is the spool's name, empty if it has none; the file must stay until a snapshot covers the frame.
+   * commit. `file` is the spool's name, empty if it has none; the file must stay until a snapshot covers the frame. Returns where the frame ends.
    */
   noteMerge(merge: {
     readonly file: string;
     readonly vectorBefore: VersionVector;
     readonly snapshotVector: VersionVector;
-  }): void {
+  }): number {
     this.#sealer.appendMerge(merge);
+    const position = this.endPosition;
     for (const [origin, seq] of merge.snapshotVector.entries()) {
       if (seq > merge.vectorBefore.get(origin)) this.#floor.raise(origin, seq);
     }
     this.wake();
+    return position;
   }
 
   /** Begins a segment and returns its position: a snapshot of the state at this very moment and the log from there are everything. */

@@ -52,6 +52,8 @@ export interface SnapshotterOptions {
   readonly maySnapshot: () => boolean;
   /** A reader of exactly the database's present state. */
   readonly beginSnapshot: () => SnapshotReaderPort;
+  /** Whether a received full sync must outlast a snapshot of that position. */
+  readonly isSpoolNeeded: (file: string, position: number) => boolean;
   readonly limits?: Partial<StorageLimits>;
 }
 
@@ -194,11 +196,11 @@ export class Snapshotter {
 
   /** Whoever reads an older snapshot has its file open, and reads it to its end. */
   async #removeReplaced(position: number): Promise<void> {
-    const { disk, directory, policy } = this.#options;
+    const { disk, directory, policy, isSpoolNeeded } = this.#options;
     for (const name of await disk.list(directory)) {
       const replaced =
         isBefore(snapshotPosition(name), position) ||
-        isBefore(spoolPosition(name), position) ||
+        (isBefore(spoolPosition(name), position) && !isSpoolNeeded(name, position)) ||
         // Without a log file, segments are what an earlier run with one has left.
         (policy.kind === 'snapshot' && isBefore(segmentPosition(name), position));
       if (replaced) await disk.remove(`${directory}/${name}`);

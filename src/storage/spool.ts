@@ -1,31 +1,55 @@
 /**
- * Holds a full sync while it is being received: it is merged only when it is complete, and again by a recovery that finds its MERGE
- * frame in the log. A file where there is a data directory, else memory.
+ * Holds a full sync while it is being received, for the recovery that will find its MERGE frame in the log.
  *
  *   append ... append, finish()  -> complete and durable under its final name
- *   next() ... null              -> read back, in slices, as often as one likes to open it
- *   discard()                    -> at any time: the bytes go
+ *   noteMerged(position)         -> a MERGE frame names it: needed until a snapshot is taken behind that frame
+ *   discard()                    -> at any time before: the bytes go
  *
- * Chunks never exceed what a slice of a merge should be. `append` copies, so the sender's bytes may be reused at once; it returns false
- * when the sender should wait for `onDrain`.
+ * `append` copies, so the sender's bytes may be reused at once; it returns false when the sender should wait for `onDrain`.
+ *
+ * Invariants: a name is used once in a run, so what is discarded late takes nothing else with it. A spool that is, or may still be, named by a MERGE
+ * frame behind a snapshot outlasts that snapshot, though its own name tells an earlier position: the full sync began earlier.
  */
 import { assert } from '../base/assert.ts';
 import type { Disk } from '../host/host.ts';
-import { ChunkFileReader, ChunkFileWriter } from './chunk-file.ts';
+import { ChunkFileWriter } from './chunk-file.ts';
 import { spoolName } from './file-names.ts';
-import { storageLimits, STORAGE_LIMITS, type StorageLimits } from './limits.ts';
+import { storageLimits, type StorageLimits } from './limits.ts';
 
-export interface Spool {
-  /** Name of the file in the data directory, for the MERGE frame; empty when there is none. */
-  readonly file: string;
-  readonly receivedBytes: number;
-  append(bytes: Uint8Array): boolean;
-  /** Rejects when anything could not be written; then the spool is to be discarded. */
-  finish(): Promise<void>;
-  /** The next slice, from the beginning on; null at the end. After `finish`. */
-  next(): Promise<Uint8Array | null>;
-  discard(): Promise<void>;
-  onDrain: () => void;
+export interface SpoolsOptions {
+  readonly disk: Disk;
+  readonly directory: string;
+  /** Where the log ends now. */
+  readonly endPosition: () => number;
+  readonly limits?: Partial<StorageLimits>;
+}
+
+/** The spools of one run. */
+export class Spools {
+  readonly #options: SpoolsOptions;
+  readonly #limits: StorageLimits;
+  #count = 0;
+  #held: Spool[] = [];
+
+  constructor(options: SpoolsOptions) {
+    this.#options = options;
+    this.#limits = storageLimits(options.limits);
+  }
+
+  /** For a full sync from that instance. */
+  create(from: number): Spool {
+    const { disk, directory, endPosition } = this.#options;
+    const position = endPosition();
+    const spool = new Spool({ disk, directory, position, from, number: ++this.#count, limits: this.#limits });
+    this.#held.push(spool);
+    return spool;
+  }
+
+  /** Whether the file must outlast the snapshot of that position. */
+  isNeeded(file: string, position: number): boolean {
+    this.#held = this.#held.filter(({ isDiscarded, mergedAt }) => !isDiscarded && mergedAt > position);
+    return this.#held.some((spool) => spool.file === file);
+  }
 }
 
 /** Cuts what comes in into chunks of one size. */
@@ -58,53 +82,59 @@ class Chunks {
   }
 }
 
-export class FileSpool implements Spool {
+export class Spool {
+  /** Its name in the data directory, for the MERGE frame. */
   readonly file: string;
-  readonly #disk: Disk;
+  onDrain: () => void = () => {};
   readonly #path: string;
+  readonly #disk: Disk;
   readonly #chunks: Chunks;
   readonly #limits: StorageLimits;
   readonly #writer: Promise<ChunkFileWriter>;
   #writes: Promise<void>;
-  #reader: ChunkFileReader | null = null;
-  #receivedBytes = 0;
   #unwrittenBytes = 0;
   #waiting = false;
   #state: 'open' | 'finished' | 'discarded' = 'open';
-  onDrain: () => void = () => {};
+  #mergedAt = Infinity;
 
-  /** A full sync from instance `from`, begun when the log stood at `position`. */
   constructor(options: {
     readonly disk: Disk;
     readonly directory: string;
     readonly position: number;
     readonly from: number;
-    readonly limits?: Partial<StorageLimits>;
+    readonly number: number;
+    readonly limits: StorageLimits;
   }) {
-    const { disk, directory, position, from } = options;
-    this.#limits = storageLimits(options.limits);
-    this.#chunks = new Chunks(this.#limits.chunkBytesMax, (chunk) => this.#queue(chunk));
+    const { disk, directory, position, from, number, limits } = options;
+    this.#limits = limits;
+    this.#chunks = new Chunks(limits.chunkBytesMax, (chunk) => this.#queue(chunk));
     this.#disk = disk;
-    this.file = spoolName(position, from);
+    this.file = spoolName(position, from, number);
     this.#path = `${directory}/${this.file}`;
-    this.#writer = ChunkFileWriter.create(disk, this.#path, position, this.#limits.chunkBytesMax);
+    this.#writer = ChunkFileWriter.create(disk, this.#path, position, limits.chunkBytesMax);
     this.#writes = this.#writer.then(() => {});
     // Whoever awaits `finish` learns of a failure; until then it must not count as unhandled.
     this.#writes.catch(() => {});
   }
 
-  get receivedBytes(): number {
-    return this.#receivedBytes;
+  /** Where the MERGE frame ends that names it; Infinity: there is none yet. */
+  get mergedAt(): number {
+    return this.#mergedAt;
   }
 
+  get isDiscarded(): boolean {
+    return this.#state === 'discarded';
+  }
+
+  /** False: the disk is behind. */
   append(bytes: Uint8Array): boolean {
     assert(this.#state === 'open', 'a spool takes bytes until it is finished');
-    this.#receivedBytes += bytes.length;
     this.#chunks.add(bytes);
     this.#waiting = this.#unwrittenBytes > this.#limits.spoolUnwrittenBytesMax;
     return !this.#waiting;
   }
 
+  /** Rejects when anything could not be written; then the spool is to be discarded. */
   async finish(): Promise<void> {
     assert(this.#state === 'open', 'a spool is finished once');
     this.#chunks.flush();
@@ -114,21 +144,19 @@ export class FileSpool implements Spool {
     this.#state = 'finished';
   }
 
-  async next(): Promise<Uint8Array | null> {
-    assert(this.#state === 'finished', 'a spool is read when it is finished');
-    this.#reader ??= await ChunkFileReader.open(this.#disk, this.#path);
-    const bytes = await this.#reader.next();
-    if (bytes === null) await this.#closeReader();
-    return bytes;
+  /** A MERGE frame names it that ends at `position`. */
+  noteMerged(position: number): void {
+    assert(this.#state === 'finished', 'what is merged can be read back');
+    this.#mergedAt = position;
   }
 
   async discard(): Promise<void> {
     if (this.#state === 'discarded') return;
+    assert(this.#mergedAt === Infinity, 'a spool that the log names stays');
     const incomplete = this.#state === 'open';
     this.#state = 'discarded';
     await this.#writes.catch(() => {});
     if (incomplete) await this.#writer.then((file) => file.abort()).catch(() => {});
-    await this.#closeReader();
     await this.#disk.remove(this.#path);
   }
 
@@ -148,44 +176,5 @@ export class FileSpool implements Spool {
     if (!this.#waiting || this.#unwrittenBytes > this.#limits.spoolUnwrittenBytesMax / 2) return;
     this.#waiting = false;
     this.onDrain();
-  }
-
-  async #closeReader(): Promise<void> {
-    const reader = this.#reader;
-    this.#reader = null;
-    await reader?.close();
-  }
-}
-
-export class MemorySpool implements Spool {
-  readonly file = '';
-  readonly #held: Buffer[] = [];
-  readonly #chunks = new Chunks(STORAGE_LIMITS.chunkBytesMax, (chunk) => void this.#held.push(chunk));
-  #receivedBytes = 0;
-  #next = 0;
-  onDrain: () => void = () => {};
-
-  get receivedBytes(): number {
-    return this.#receivedBytes;
-  }
-
-  append(bytes: Uint8Array): boolean {
-    this.#receivedBytes += bytes.length;
-    this.#chunks.add(bytes);
-    return true;
-  }
-
-  finish(): Promise<void> {
-    this.#chunks.flush();
-    return Promise.resolve();
-  }
-
-  next(): Promise<Uint8Array | null> {
-    return Promise.resolve(this.#held[this.#next++] ?? null);
-  }
-
-  discard(): Promise<void> {
-    this.#held.length = 0;
-    return Promise.resolve();
   }
 }

@@ -365,7 +365,7 @@ export class FakeLog implements LogPort {
     readonly file: string;
     readonly vectorBefore: VersionVector;
     readonly snapshotVector: VersionVector;
-  }): void {
+  }): number {
     this.merges.push(merge.file);
     const frame = Buffer.alloc(20);
     writeU32(frame, 0, 16);
@@ -374,6 +374,7 @@ export class FakeLog implements LogPort {
     for (const [index, seq] of merge.snapshotVector.entries()) {
       if (seq > merge.vectorBefore.get(index)) this.floor.raise(index, seq);
     }
+    return this.#database.log.end;
   }
 
   #forEachBatch(from: number, to: number, visit: (index: number, seq: number, position: number) => void): void {
@@ -489,6 +490,8 @@ class FakeSpoolFile implements SpoolFile {
   finish(): Promise<void> {
     return this.#spool.fails ? Promise.reject(new Error('no space left on device')) : Promise.resolve();
   }
+
+  noteMerged(): void {}
 
   discard(): Promise<void> {
     this.#spool.files.delete(this.file);

@@ -38,6 +38,7 @@ describe('the log on a real disk', () => {
       vector: () => first.vector,
       maySnapshot: () => true,
       beginSnapshot: () => first.snapshot(),
+      isSpoolNeeded: () => false,
     });
     await snapshotter.run();
     const frames: Buffer[] = [];

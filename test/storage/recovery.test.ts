@@ -5,7 +5,7 @@ import { FRAME } from '../../src/crdt/frame.ts';
 import { CrdbError } from '../../src/errors.ts';
 import { applyRepair, planRepair } from '../../src/storage/repair-log.ts';
 import { Snapshotter } from '../../src/storage/snapshotter.ts';
-import { FileSpool } from '../../src/storage/spool.ts';
+import { Spools } from '../../src/storage/spool.ts';
 import { DIRECTORY, encodeBatch, ManualClock, readAll, ToyInstance, turns, type StartOptions } from './fixture.ts';
 import { MemoryDisk } from './memory-disk.ts';
 
@@ -315,6 +315,7 @@ describe('snapshots', () => {
       options.persistence?.kind === 'snapshot'
         ? ({ kind: 'snapshot', afterSeconds: 60, afterWrites: 5 } as const)
         : ({ kind: 'aof' } as const);
+    const spools = new Spools({ disk, directory: DIRECTORY, endPosition: () => log.endPosition });
     const snapshotter = new Snapshotter({
       disk,
       clock,
@@ -325,6 +326,7 @@ describe('snapshots', () => {
       vector: () => toy.vector,
       maySnapshot: () => true,
       beginSnapshot: () => toy.snapshot(),
+      isSpoolNeeded: (file, position) => spools.isNeeded(file, position),
     });
     const fill = async (count: number): Promise<Buffer[]> => {
       const frames: Buffer[] = [];
@@ -339,7 +341,7 @@ describe('snapshots', () => {
       await clock.pass(2_000);
       await taking;
     };
-    return { disk, clock, toy, log, snapshotter, fill, take };
+    return { disk, clock, toy, log, snapshotter, spools, fill, take };
   }
 
   it('replace the log before them, but for the backlog; what follows is replayed on top', async () => {
@@ -418,6 +420,37 @@ describe('snapshots', () => {
     expect(disk.names(DIRECTORY)).not.toContain(segments[0]);
   });
 
+  it.each(['while it was received', 'when it was on disk'])(
+    'do not take away a full sync that was joined after they began, %s',
+    async (when) => {
+      const { disk, clock, toy, log, spools, snapshotter, fill, take } = await withSnapshots();
+      const spool = spools.create(2);
+      const receive = async (): Promise<void> => {
+        spool.append(Buffer.from('{"2":40}'));
+        await spool.finish();
+      };
+      await fill(10);
+      if (when === 'when it was on disk') await receive();
+      const taking = snapshotter.run();
+      if (when === 'while it was received') await receive();
+      const vectorBefore = toy.vector.clone();
+      const snapshotVector = toy.vector.clone();
+      snapshotVector.set(toy.origins.indexOf(2, 7), 40);
+      toy.vector.raiseAll(snapshotVector);
+      spool.noteMerged(log.noteMerge({ file: spool.file, vectorBefore, snapshotVector }));
+      await clock.pass(2_000);
+      await taking;
+      const { recovered } = (await restart(disk.afterCrash())).toy;
+      expect(recovered).toEqual([Buffer.from('snapshot {"1":10}'), Buffer.from('merge {"2":40}')]);
+      // The next one has it.
+      await fill(1);
+      await take();
+      expect(disk.names(DIRECTORY)).not.toContain(spool.file);
+      await log.close();
+      expect((await restart(disk.afterCrash())).toy.recovered).toHaveLength(1);
+    },
+  );
+
   it('follow the policy where there is no log file', async () => {
     const { disk, clock, toy, snapshotter, fill, log, take } = await withSnapshots({
       persistence: { kind: 'snapshot' },
@@ -447,14 +480,14 @@ describe('a merged full sync', () => {
     const toy = new ToyInstance();
     const { log } = await toy.start(disk, clock);
     const before = toy.commit(1, Buffer.from('before'));
-    const spool = new FileSpool({ disk, directory: DIRECTORY, position: log.endPosition, from: 2 });
+    const spool = new Spools({ disk, directory: DIRECTORY, endPosition: () => log.endPosition }).create(2);
     for (const byte of Buffer.from('{"2":40}')) spool.append(Buffer.from([byte]));
     await spool.finish();
     const vectorBefore = toy.vector.clone();
     const snapshotVector = toy.vector.clone();
     snapshotVector.set(toy.origins.indexOf(2, 7), 40);
     toy.vector.raiseAll(snapshotVector);
-    log.noteMerge({ file: spool.file, vectorBefore, snapshotVector });
+    spool.noteMerged(log.noteMerge({ file: spool.file, vectorBefore, snapshotVector }));
     const after = toy.commit(2, Buffer.from('after'));
     await clock.pass(1_100);
     const again = await restart(disk.afterCrash());

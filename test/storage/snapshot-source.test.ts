@@ -31,6 +31,7 @@ async function open(options: StartOptions = {}) {
       taken++;
       return toy.snapshot();
     },
+    isSpoolNeeded: () => false,
     limits: given,
   });
   const maySnapshot = (): boolean => allowed;

@@ -1,11 +1,15 @@
 import { describe, expect, it } from '@jest/globals';
-import { FileSpool, MemorySpool, type Spool } from '../../src/storage/spool.ts';
+import { readSnapshotFile } from '../../src/storage/snapshot-file.ts';
+import { Spools, type Spool } from '../../src/storage/spool.ts';
 import { DIRECTORY, turns } from './fixture.ts';
 import { MemoryDisk } from './memory-disk.ts';
 
-async function readAll(spool: Spool): Promise<Buffer> {
+async function readAll(disk: MemoryDisk, spool: Spool): Promise<Buffer> {
   const pieces: Uint8Array[] = [];
-  for (let piece = await spool.next(); piece !== null; piece = await spool.next()) pieces.push(piece);
+  await readSnapshotFile(disk, `${DIRECTORY}/${spool.file}`, (bytes) => {
+    pieces.push(Buffer.from(bytes));
+    return Promise.resolve();
+  });
   return Buffer.concat(pieces);
 }
 
@@ -15,15 +19,13 @@ function bytesOf(count: number): Buffer {
   return bytes;
 }
 
-const makeFileSpool = (disk: MemoryDisk): FileSpool =>
-  new FileSpool({ disk, directory: DIRECTORY, position: 4096, from: 3 });
+const openSpools = (disk: MemoryDisk): Spools => new Spools({ disk, directory: DIRECTORY, endPosition: () => 4096 });
+const makeSpool = (disk: MemoryDisk): Spool => openSpools(disk).create(3);
 
 describe('a spool', () => {
-  it.each([
-    ['a file', () => makeFileSpool(new MemoryDisk())],
-    ['memory', () => new MemorySpool()],
-  ])('gives back what it was given, in slices (%s)', async (_, make) => {
-    const spool = make();
+  it('keeps what it was given', async () => {
+    const disk = new MemoryDisk();
+    const spool = makeSpool(disk);
     const bytes = bytesOf(1_000_003);
     for (let at = 0; at < bytes.length; at += 7_777) {
       // The sender's buffer is reused for the next bytes.
@@ -32,26 +34,25 @@ describe('a spool', () => {
       lent.fill(0);
     }
     await spool.finish();
-    expect(spool.receivedBytes).toBe(bytes.length);
-    expect((await readAll(spool)).equals(bytes)).toBe(true);
+    expect((await readAll(disk, spool)).equals(bytes)).toBe(true);
     await spool.discard();
   });
 
   it('has its final name only when it is complete and durable', async () => {
     const disk = new MemoryDisk();
-    const spool = makeFileSpool(disk);
+    const spool = makeSpool(disk);
     spool.append(bytesOf(100));
     await turns();
     expect(disk.names(DIRECTORY)).toEqual([`${spool.file}.tmp`]);
     await spool.finish();
-    expect(spool.file).toBe('merge-0000000000004096-3');
+    expect(spool.file).toBe('merge-0000000000004096-3-1');
     expect(disk.afterCrash().names(DIRECTORY)).toEqual([spool.file]);
     await spool.discard();
     expect(disk.names(DIRECTORY)).toEqual([]);
   });
 
   it('asks its sender to wait while the disk is behind, and tells when to go on', async () => {
-    const spool = makeFileSpool(new MemoryDisk());
+    const spool = makeSpool(new MemoryDisk());
     let drained = 0;
     spool.onDrain = () => drained++;
     let going = true;
@@ -69,7 +70,7 @@ describe('a spool', () => {
 
   it('reports a full disk at the end, lets its sender go on until then, and leaves nothing', async () => {
     const disk = new MemoryDisk();
-    const spool = makeFileSpool(disk);
+    const spool = makeSpool(disk);
     let drained = 0;
     spool.onDrain = () => drained++;
     await turns();
@@ -84,9 +85,33 @@ describe('a spool', () => {
 
   it('can be discarded while it is being received', async () => {
     const disk = new MemoryDisk();
-    const spool = makeFileSpool(disk);
+    const spool = makeSpool(disk);
     spool.append(bytesOf(3_000_000));
     await spool.discard();
     expect(disk.names(DIRECTORY)).toEqual([]);
+  });
+
+  it('that is discarded takes nothing from the next one, though the log has not moved and the disk is slow', async () => {
+    const disk = new MemoryDisk();
+    const spools = openSpools(disk);
+    const first = spools.create(3);
+    first.append(bytesOf(600_000));
+    const discarding = first.discard();
+    const second = spools.create(3);
+    second.append(bytesOf(100));
+    await Promise.all([second.finish(), discarding]);
+    expect(disk.names(DIRECTORY)).toEqual([second.file]);
+    expect(await readAll(disk, second)).toEqual(bytesOf(100));
+  });
+
+  it('is needed until a snapshot is taken behind the frame that names it', async () => {
+    const spools = openSpools(new MemoryDisk());
+    const spool = spools.create(3);
+    await spool.finish();
+    expect(spools.isNeeded(spool.file, 9_000)).toBe(true);
+    spool.noteMerged(10_000);
+    expect(spools.isNeeded(spool.file, 9_000)).toBe(true);
+    expect(spools.isNeeded('merge-0000000000004096-3-7', 9_000)).toBe(false);
+    expect(spools.isNeeded(spool.file, 10_000)).toBe(false);
   });
 });
