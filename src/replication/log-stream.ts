@@ -154,6 +154,11 @@ export class LogStream {
           this.#renewWanted();
           continue;
         }
+        if (this.#walker.hasPassedMerge) {
+          this.#walker.hasPassedMerge = false;
+          this.#lookForHole();
+          continue;
+        }
       }
       const position = this.#position + this.#wholeBytes;
       const available = log.publishPosition - position;
@@ -189,7 +194,7 @@ export class LogStream {
     const count = this.#walker.walk(bytes, this.#sendRun);
     this.#flushGathered();
     this.seek(this.#position + count);
-    if (this.#walker.gap >= 0) this.#onHole();
+    if (this.#walker.gap >= 0) this.#onHole(this.#walker.gap);
     else if (this.#walker.isRefused) this.#onRefused();
     else if (this.#walker.wholeBytes > 0) this.#beginWhole();
     else if (count === 0) this.#owner.onFailed(`the log ends within a frame at position ${this.#position}`);
@@ -215,9 +220,19 @@ export class LogStream {
     this.#owner.onRefused(this.#refusal!);
   }
 
+  /**
+   * Behind a full sync that was joined here: what it brought, and the peer lacks, no batch tells; nor may a batch that follows it show the hole, since its origin
+   * may be one that writes no more.
+   */
+  #lookForHole(): void {
+    const { floor } = this.#deps.log;
+    const { sent } = this.#walker;
+    const origin = this.#wanted.find((index) => floor.get(index) > sent.get(index));
+    if (origin !== undefined) this.#onHole(origin);
+  }
+
   /** A merge lies between: what the peer lacks of this origin is in no batch. Looking twice at the same place does not help. */
-  #onHole(): void {
-    const origin = this.#walker.gap;
+  #onHole(origin: number): void {
     this.#walker.gap = -1;
     if (this.#position !== this.#holePosition) {
       this.#holePosition = this.#position;

@@ -30,6 +30,8 @@ export class LogWalker {
   isRefused = false;
   /** The walk ended before a batch that is to be shown to `admits` whole: its length; 0: it did not. */
   wholeBytes = 0;
+  /** The walk ended behind a MERGE frame: what that full sync brought is in no batch. */
+  hasPassedMerge = false;
   /** Origin (index) of a batch whose predecessor is not in the log; -1: none. */
   gap = -1;
 
@@ -75,7 +77,8 @@ export class LogWalker {
     this.frameBytesLeft -= at;
     while (at + FRAME_HEADER_BYTES <= length) {
       let isSent = false;
-      if (bytes[at + 4] === FRAME.batch) {
+      const kind = bytes[at + 4];
+      if (kind === FRAME.batch) {
         if (at + BATCH.body > length) break;
         const instance = bytes[at + BATCH.instance]!;
         const generation = readU32(bytes, at + BATCH.generation);
@@ -101,6 +104,10 @@ export class LogWalker {
         this.frameBytesLeft = at - length;
         this.#sending = isSent;
         at = length;
+      }
+      if (kind === FRAME.merge) {
+        this.hasPassedMerge = true;
+        break;
       }
     }
     if (runStart >= 0) sink(bytes, runStart, at);

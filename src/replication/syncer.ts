@@ -319,7 +319,7 @@ export class Syncer implements LinkOwner {
     });
     for (const { link } of this.#entries.values()) {
       this.#applyWant(link, wants.get(link.peer.id) ?? []);
-      if (link.earlyStallMs >= limits.earlyStallMs && link.want.some((origin) => needed.has(origin))) {
+      if (link.earlyStallMs >= limits.earlyStallMs && this.#carriesAny(link, needed)) {
         this.#deps.events.onLog(
           'info',
           `link from instance ${link.peer.id} starts over: its batches wait for others it has`,
@@ -327,6 +327,17 @@ export class Syncer implements LinkOwner {
         link.step({ type: 'restart' });
       }
     }
+  }
+
+  /** Whether the feed of that link is asked for an origin that early batches wait for, or carries it anyway (listWantedOrigins). */
+  #carriesAny(link: LinkDriver, needed: ReadonlyMap<number, ReadonlySet<number>>): boolean {
+    const { self, origins } = this.#deps.database;
+    for (const [origin, peers] of needed) {
+      if (link.want.includes(origin)) return true;
+      const isCarried = this.#generations.isRetired(origin) || origins.at(origin).instance === self.instance;
+      if (isCarried && peers.has(link.peer.id)) return true;
+    }
+    return false;
   }
 
   /**

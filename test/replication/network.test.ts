@@ -126,6 +126,24 @@ describe('three instances', () => {
     expect(c.database.ops.size).toBe(60);
   });
 
+  it('start over a link that is full of early batches which wait for a generation that has retired meanwhile', async () => {
+    const options = { limits: { earlyCountMax: 5 } };
+    const [a, b, c] = start(3, options) as [FakeInstance, FakeInstance, FakeInstance];
+    await world.clock.run(200);
+    world.network.cut(nameOf(1), nameOf(3));
+    a.write('cause');
+    await world.clock.until(() => b.database.ops.size === 1, 'b has the cause');
+    // It has lost that, and begins anew: nobody but b can bring it.
+    a.replication.stop();
+    writeMany(b, 50, 'effect');
+    const reborn = world.add(1, { generation: 101, ...options });
+    world.network.mend(nameOf(1), nameOf(3));
+    reborn.replication.start(world.peersOf(1));
+    reborn.replication.pause(2);
+    await world.clock.until(() => c.database.ops.size === 51, 'c has all', 10_000);
+    expect(c.lines.filter((line) => line.includes('from instance 2 starts over'))).toHaveLength(1);
+  });
+
   it('bring a new instance in by one full sync at a time, from several peers', async () => {
     world = new World();
     const [a, b] = [world.add(1), world.add(2)];
@@ -303,6 +321,24 @@ describe('a full sync', () => {
     await world.converge(10_000);
     expect(b.link(1).lastSync!.kind).toBe('full');
     expect(b.link(1).lastSync!.reason).toMatch(/^full: asked from offset \d+, the backlog starts at 20000$/);
+  });
+
+  it('is what a peer gets whose peer received something by full sync of an instance that writes no more', async () => {
+    const [a, b, c] = start(3, { limits: { relayGraceMs: 200 } }) as [FakeInstance, FakeInstance, FakeInstance];
+    await world.clock.run(200);
+    world.network.cut(nameOf(1), nameOf(3));
+    a.write('relayed');
+    await world.clock.until(() => c.database.ops.size === 1, 'c has what b relays', 5000);
+    b.replication.pause(1);
+    writeMany(a, 50);
+    a.log.trim();
+    b.replication.resume(1);
+    await world.clock.until(() => b.database.ops.size === 51, 'b has it by full sync', 10_000);
+    expect(b.link(1).lastSync!.kind).toBe('full');
+    await world.clock.until(() => c.database.ops.size === 51, 'c has it too', 10_000);
+    expect(c.database.digest()).toBe(b.database.digest());
+    world.network.mend(nameOf(1), nameOf(3));
+    await world.converge(10_000);
   });
 
   it('is what a peer gets that lacks what its peer itself received by full sync', async () => {
