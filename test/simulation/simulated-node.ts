@@ -44,6 +44,8 @@ export class SimulatedNode {
   vector: ReadonlyMap<OriginName, number> = new Map();
   /** What a restart must bring back. */
   durable: Context = new Map();
+  /** The same as long as the machine keeps its power: the process was killed when the system had all of it. null: no more than `durable`. */
+  #systemHas: Context | null = null;
   #watcher: DatabaseWatcher | null = null;
   readonly #options: NodeOptions;
   #starts = 0;
@@ -134,6 +136,7 @@ export class SimulatedNode {
     this.machine.disk.restore(files, how);
     this.vector = vector;
     this.durable = vector;
+    this.#systemHas = null;
     this.#cleanStop = false;
   }
 
@@ -146,7 +149,8 @@ export class SimulatedNode {
   crash(how: 'kill' | 'lose-current' | 'lose-current-and-all-unsynced'): void {
     if (this.state === 'down') return;
     this.watch();
-    if (how === 'kill' && this.#systemHasAll()) this.durable = this.vector;
+    if (how !== 'kill') this.#systemHas = null;
+    else if (this.#systemHasAll()) this.#systemHas = this.vector;
     this.#end();
     if (how === 'kill') this.machine.kill();
     else this.machine.loseCurrent(how === 'lose-current' ? 'by chance' : 'none');
@@ -192,8 +196,9 @@ export class SimulatedNode {
 
   #checkRecovery(vector: Context): void {
     if (this.#options.settings.persistence.kind === 'disabled') return;
-    const promised = this.#cleanStop ? this.vector : this.durable;
+    const promised = this.#cleanStop ? this.vector : (this.#systemHas ?? this.durable);
     this.#cleanStop = false;
+    this.#systemHas = null;
     for (const [origin, seq] of promised) {
       const found = vector.get(origin) ?? 0;
       if (found >= seq) continue;
