@@ -20,6 +20,10 @@ import type { Mutator } from './mutator.ts';
 export const INCREMENT_BYTES_MAX = 1100;
 /** What a batch that is not open yet says before its first effect. */
 const CONTEXT_RESERVE_BYTES = 4096;
+/** An origin, a frame and a total. */
+const CUT_BYTES_MAX = 48;
+/** A counter that more origins have changed, earlier generations among them, is rare. */
+const CUTS_COUNTED_MAX = 8;
 /** Room for an effect's code, lengths, flags and times beside its bytes. */
 export const EFFECT_OVERHEAD = 48;
 
@@ -86,13 +90,32 @@ export class BatchWriter {
     return this.keyspace.limits.batchBytesMax - (log.offset - log.pendingStart);
   }
 
+  /** Whether an effect of that many bytes would be taken now, in the batch and in memory. */
+  hasRoomFor(bytes: number): boolean {
+    if (bytes > this.roomLeft() - CONTEXT_RESERVE_BYTES) return false;
+    // Once for many small effects: together they may take a part of what is left free anyway.
+    this.#askedBytes -= 2 * bytes;
+    if (this.#askedBytes >= 0) return true;
+    const { arena, limits } = this.keyspace;
+    this.#askedBytes = 0;
+    if (!arena.reserve(2 * bytes + limits.applyReserveBytes, bytes)) return false;
+    this.#askedBytes = limits.applyReserveBytes >>> 2;
+    return true;
+  }
+
   /**
    * For commands of several effects: whether all of them will be taken. Throws before the first what otherwise one in the middle would. `bytes`: of
-   * keys, names and values, each where an effect says it. `removes`: all of them remove.
+   * keys, names and values, each where an effect says it. `removes`: all of them remove. `cuts`: each may name what it cuts of a counter, for which there is
+   * to be room as well, unless that alone would have it refused.
    */
-  demandRoom(effects: number, bytes: number, removes = false): void {
+  demandRoom(effects: number, bytes: number, { removes = false, cuts = false } = {}): void {
     this.#granted = 0;
     const demanded = effects * EFFECT_OVERHEAD + bytes;
+    const ample = demanded + effects * CUT_BYTES_MAX * Math.min(this.#origins.count, CUTS_COUNTED_MAX);
+    if (cuts && !removes && this.hasRoomFor(ample)) {
+      this.#granted = ample;
+      return;
+    }
     this.admit(demanded, removes);
     this.#granted = demanded;
   }
@@ -165,21 +188,13 @@ export class BatchWriter {
     if (bytes > this.roomLeft() - CONTEXT_RESERVE_BYTES) throw new BatchTooLargeError(bytes, limits.batchBytesMax);
     // What removes makes room: from what is kept free it takes the little that it needs. Were it refused, a full instance would stay full.
     if (removes) return;
-    this.#askedBytes -= 2 * bytes;
-    if (this.#askedBytes < 0) this.#askForMemory(bytes);
-  }
-
-  /** Once for many small effects: together they may take a part of what is left free anyway. */
-  #askForMemory(bytes: number): void {
-    const { arena, limits } = this.keyspace;
-    this.#askedBytes = 0;
-    if (!arena.reserve(2 * bytes + limits.applyReserveBytes, bytes)) throw new ArenaFullError(bytes);
-    this.#askedBytes = limits.applyReserveBytes >>> 2;
+    if (!this.hasRoomFor(bytes)) throw new ArenaFullError(bytes);
   }
 
   /** Opens the batch if need be and writes the effect's code and key; `room`: bytes of what follows; `spare`: of what else must have room after it. */
   protected effect(op: number, ref: KeyRef, room: number, spare = 0): void {
-    const bytes = EFFECT_OVERHEAD + ref.length + room;
+    const isSameKey = this.#encodedKey === ref && this.#encodedSerial === ref.serial;
+    const bytes = EFFECT_OVERHEAD + (isSameKey ? 0 : ref.length) + room;
     this.admit(bytes + spare, spare === 0 && removes(op));
     this.#granted += spare;
     this.open();
@@ -187,7 +202,7 @@ export class BatchWriter {
     log.reserve(bytes);
     this.bytes = log.bytes;
     this.at = log.offset;
-    if (this.#encodedKey === ref && this.#encodedSerial === ref.serial) {
+    if (isSameKey) {
       this.bytes[this.at++] = op | SAME_KEY;
       return;
     }

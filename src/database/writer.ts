@@ -79,9 +79,8 @@ export class Writer extends BatchWriter {
     const cuts = plain ? NO_CUTS : ks.cells.observedCuts(record);
     const names: Buffer[] = [];
     const fields = plain ? NO_FIELDS : this.#observedFieldCuts(record, names);
-    const room = fields.reduce((sum, field) => sum + field.length + 8 + cutsBytesMax(field.cuts), cutsBytesMax(cuts));
     const name = Buffer.concat(names);
-    this.effect(OP.remove, ref, room, spare);
+    this.effect(OP.remove, ref, removalBytes(cuts, fields), spare);
     this.cuts(cuts);
     this.at = writeVarint(this.bytes, this.at, fields.length);
     for (const field of fields) {
@@ -90,6 +89,14 @@ export class Writer extends BatchWriter {
     }
     this.done();
     this.mutator.remove(ref, cuts, fields, name);
+  }
+
+  /** Bytes of the effect that removes what is there, for `demandRoom`. */
+  removalBytes({ record, length }: KeyRef): number {
+    if (record === 0) return 0;
+    const plain = this.keyspace.attributes(record) === 0;
+    const fields = plain ? NO_FIELDS : this.#observedFieldCuts(record, []);
+    return EFFECT_OVERHEAD + length + removalBytes(plain ? NO_CUTS : this.keyspace.cells.observedCuts(record), fields);
   }
 
   /** Adds to the key's counter. The caller has checked type and range. `asDecimal`: from here on the sum has no bounds. */
@@ -316,3 +323,6 @@ export class Writer extends BatchWriter {
     return fields;
   }
 }
+
+const removalBytes = (cuts: readonly CounterCut[], fields: readonly FieldCuts[]): number =>
+  fields.reduce((sum, field) => sum + field.length + 8 + cutsBytesMax(field.cuts), cutsBytesMax(cuts));

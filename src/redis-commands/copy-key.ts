@@ -28,19 +28,18 @@ export function copyContents(database: Database, source: KeyRef, target: KeyRef)
   if (atMs >= 0) writer.expire(target, atMs);
 }
 
-/** Effects beside those of the elements: removals of both keys, a time to live. */
-const OTHER_EFFECTS = 3;
+/** Effects beside those of the elements, and the removals of both keys: a time to live. */
+const OTHER_EFFECTS = 1;
 /** An effect has at most so many times the bytes of the record that it makes: names and values are in both, and a record's header is half its overhead. */
 const EFFECT_PER_RECORD = 2;
 
 function demandRoom(database: Database, source: KeyRef, target: KeyRef): void {
   const { keyspace, writer } = database;
   const { containers } = keyspace;
-  const names = source.length + 2 * target.length;
   // Finding the exact size takes half as long as copying: only where all that is in memory might not fit.
-  if (EFFECT_PER_RECORD * keyspace.arena.usedBytes < writer.roomLeft() / 2) return;
+  if (writer.hasRoomFor(2 * EFFECT_PER_RECORD * keyspace.arena.usedBytes)) return;
   let effects = OTHER_EFFECTS;
-  let bytes = names;
+  let bytes = target.length + writer.removalBytes(source) + writer.removalBytes(target);
   const add = (length: number): void => {
     effects++;
     bytes += length;

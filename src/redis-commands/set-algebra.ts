@@ -97,7 +97,8 @@ function store(call: Call, operation: Operation): void {
   if (sets === null) return;
   const copies = copyMembers(database.keyspace, operation(database.keyspace, sets, Infinity));
   const target = database.lookupWrite(args, 1);
-  database.writer.demandRoom(copies.lengths.length + 1, copies.bytes.length + 2 * target.length);
+  const { writer } = database;
+  writer.demandRoom(copies.lengths.length, copies.bytes.length + target.length + writer.removalBytes(target));
   if (target.type !== TYPE.none) database.writer.remove(target);
   addCopies(call, target, copies);
   reply.integer(copies.lengths.length);

@@ -56,7 +56,7 @@ function popSeveral(call: Call): void {
   const map = containers.map(containers.set(key.record));
   const chosen = chooseDistinct(containers.members, map, count, database.random);
   const bytes = chosen.reduce((sum, member) => sum + containers.nameLength(member), 0);
-  database.writer.demandRoom(chosen.length, bytes + key.length, true);
+  database.writer.demandRoom(chosen.length, bytes + key.length, { removes: true });
   reply.set(chosen.length);
   for (const member of chosen) pop(call, key, member);
 }

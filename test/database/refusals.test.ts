@@ -4,6 +4,7 @@ import { Database } from '../../src/database/database.ts';
 import { BatchTooLargeError } from '../../src/database/effects.ts';
 import { ArenaFullError } from '../../src/memory/arena.ts';
 import { makeArgs } from '../../src/resp/args.ts';
+import { CommandRunner } from '../simulation/instance/command-runner.ts';
 import { readVisible } from '../simulation/read-visible.ts';
 import { seededRandom, START_MS } from './cluster.ts';
 
@@ -79,6 +80,75 @@ describe('a database whose memory is used up', () => {
       expect(database.keyCount).toBe(0);
       expect(fill(database)).toBeGreaterThan(keys / 2);
       expect(readVisible(database, 'k0').type).toBe('string');
+    }
+  });
+});
+
+describe('a command of several effects', () => {
+  const words = (count: number, of: (i: number) => readonly string[]): string[] =>
+    Array.from({ length: count }, (_, i) => of(i)).flat();
+  const long = (i: number, length: number): string => `${i}`.padEnd(length, 'm');
+
+  /** Sets of long members, a hash, and counters under many names, in keys and in fields. */
+  function furnish(run: (...argv: string[]) => void): void {
+    run('SADD', 'set0', ...words(3, (i) => [long(i, 1000)]));
+    run('SADD', 'set1', ...words(3, (i) => [long(i + 3, 1000)]));
+    run('HSET', 'hash', ...words(20, (i) => [`field ${i}`, long(i, 200)]));
+    run('SET', 'target', 'before');
+    run('INCR', 'target');
+    for (let i = 0; i < 40; i++) run('INCR', `counter ${i}`);
+    for (let i = 0; i < 40; i++) run('HINCRBY', 'counters', `counter ${i}`, '1');
+  }
+
+  /** Returns how many keys it has made. */
+  function fillUp(run: (...argv: string[]) => void): number {
+    for (let i = 0; ; i++) {
+      try {
+        run('SET', `filler ${i}`, 'x'.repeat(200));
+      } catch (error) {
+        expect(error).toBeInstanceOf(ArenaFullError);
+        return i;
+      }
+    }
+  }
+
+  it.each([
+    ['SUNIONSTORE', 'target', 'set0', 'set1'],
+    ['SUNIONSTORE', 'counters', 'set0', 'set1'],
+    ['COPY', 'hash', 'target', 'REPLACE'],
+    ['COPY', 'set0', 'counters', 'REPLACE'],
+    ['RENAME', 'counters', 'target'],
+    ['MSET', ...words(40, (i) => [`counter ${i}`, 'a string'])],
+    ['HSET', 'counters', ...words(40, (i) => [`counter ${i}`, 'a string'])],
+    ['SADD', 'set0', ...words(5, (i) => [long(i + 10, 1000)])],
+  ])('is refused whole or done whole, however much room is left: %s %s', (...argv) => {
+    const database = newDatabase();
+    const runner = new CommandRunner(database);
+    const run = (...words: string[]): void => {
+      runner.run(words);
+      database.commit();
+    };
+    furnish(run);
+    fill(database);
+    // What is left is given back in steps that are small against what the command takes.
+    run('DEL', 'k0');
+    const fillers = fillUp(run);
+    const before = (): string => {
+      database.commit();
+      return database.digest();
+    };
+    for (let refusals = 0; ; refusals++) {
+      const digest = before();
+      try {
+        run(...argv);
+        expect(refusals).toBeGreaterThan(0);
+        return;
+      } catch (error) {
+        expect(error).toBeInstanceOf(ArenaFullError);
+        expect(before()).toBe(digest);
+        for (let i = 0; i < 5 && refusals * 5 + i < fillers; i++) run('DEL', `filler ${refusals * 5 + i}`);
+        if (refusals * 5 >= fillers) run('DEL', `k${refusals - Math.floor(fillers / 5) + 1}`);
+      }
     }
   });
 });

@@ -115,7 +115,7 @@ describe('the largest things', () => {
 
   /** The second instance pulls everything from the first. */
   const duringFullSync = async (): Promise<void> => {
-    void database.home.run(['sync', 'resync', 'orders', '--instance', '2', '--from', '1', '--full']);
+    void database.home.run(['sync', 'resync', 'orders', '--instance', '2', '--from', '1', '--full', '--yes']);
     await eventually(
       'a full sync is under way',
       async () => (await database.status(1)).links[0]!.state === 'full-sync',
