@@ -25,6 +25,10 @@ export const REPLICATION_LIMITS = {
   applyTurnMs: 2,
   /** Pulling side: batches between two looks at the clock. */
   applyFramesPerClockReading: 32,
+  /** Pulling side: log that only memory holds; beyond it no batch is applied. Less than what stops clients' writes, so that these have their part of a slow disk. */
+  applyUnwrittenBytesMax: MIB,
+  /** Pulling side: how often it is looked whether the disk has caught up, ms. */
+  applyDiskCheckMs: 1,
   /** Pulling side: batches that wait for others, per link; reading stops at either. */
   earlyBytesMax: 8 * MIB,
   earlyCountMax: 10_000,

@@ -19,6 +19,8 @@ export interface LogPort {
   readonly endPosition: number;
   /** Bytes before it may leave the process. On a frame's boundary. */
   readonly publishPosition: number;
+  /** Committed bytes that only memory holds: it grows when the disk is too slow. */
+  readonly unwrittenBytes: number;
   /** What survives a power failure. Live: not kept without a copy. */
   readonly durableVector: VersionVector;
   /** Per origin the highest seq whose batch the log may no longer hold: everything above it is there. Live. */

@@ -311,6 +311,9 @@ export class FakeLog implements LogPort {
     this.#database = database;
   }
 
+  /** What the disk has not taken. */
+  unwrittenBytes = 0;
+
   get endPosition(): number {
     return this.#database.log.end;
   }

@@ -377,6 +377,28 @@ describe('back-pressure', () => {
     expect(b.link(1)).toMatchObject({ lagOperations: 0, lagMs: 0 });
   });
 
+  it('applies no faster than the disk takes what is applied', async () => {
+    const [a, b] = start(2, { limits: { applyUnwrittenBytesMax: 10_000 } }) as [FakeInstance, FakeInstance];
+    await world.clock.run(200);
+    let longest = 0;
+    // The disk takes nothing; all that is applied waits.
+    const begin = b.log.endPosition;
+    Object.defineProperty(b.log, 'unwrittenBytes', {
+      configurable: true,
+      get: () => {
+        longest = Math.max(longest, b.log.endPosition - begin);
+        return b.log.endPosition - begin;
+      },
+    });
+    writeMany(a, 1000, 'z'.repeat(200));
+    await world.clock.run(5000);
+    expect(b.link(1).state).toBe('streaming');
+    expect(longest).toBeGreaterThan(10_000);
+    expect(longest).toBeLessThan(11_000);
+    Object.defineProperty(b.log, 'unwrittenBytes', { configurable: true, value: 0 });
+    await world.converge(5000);
+  });
+
   it('reads a lagging peer its log as from a file', async () => {
     world = new World();
     const [a, b] = [world.add(1), world.add(2)];

@@ -20,6 +20,7 @@ const REPLICATION: Partial<ReplicationLimits> = {
   batchFrameBytesMax: BATCH_BYTES_MAX,
   controlFrameBytesMax: CONTROL_BYTES_MAX,
   applyFramesPerClockReading: 4,
+  applyUnwrittenBytesMax: 16 * KIB,
   earlyBytesMax: 2 * BATCH_BYTES_MAX,
   earlyCountMax: 100,
   feedReadBytes: 8 * KIB,
