@@ -8,6 +8,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { execa } from 'execa';
 import { TEST_NODE } from '../test-node.ts';
+import './own-ports.ts';
 
 const ROOT = join(import.meta.dirname, '..', '..');
 export const RUN = join(ROOT, 'bin', 'run.js');

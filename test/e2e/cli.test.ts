@@ -4,7 +4,6 @@ import { createServer, type Server } from 'node:net';
 import { afterAll, afterEach, beforeAll, describe, expect, it, jest } from '@jest/globals';
 import { Redis } from 'ioredis';
 import { createCliHome, type CliHome } from './cli-home.ts';
-import './own-ports.ts';
 
 jest.setTimeout(180_000);
 

@@ -3,7 +3,6 @@ import { readFileSync, renameSync, writeFileSync } from 'node:fs';
 import { afterAll, beforeAll, describe, expect, it, jest } from '@jest/globals';
 import { eventually } from '../node/nodes.ts';
 import { createCliHome, type CliHome } from './cli-home.ts';
-import './own-ports.ts';
 
 jest.setTimeout(120_000);
 

@@ -3,7 +3,6 @@ import { existsSync, readFileSync } from 'node:fs';
 import { afterEach, beforeEach, describe, expect, it, jest } from '@jest/globals';
 import { eventually } from '../node/nodes.ts';
 import { createCliHome, RUN, type CliHome } from './cli-home.ts';
-import './own-ports.ts';
 
 jest.setTimeout(180_000);
 

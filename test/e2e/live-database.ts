@@ -8,7 +8,6 @@ import { join } from 'node:path';
 import type { InstanceConfig, InstanceStatus } from '../../src/instance/config.ts';
 import { eventually, processRuns } from '../node/nodes.ts';
 import { createCliHome, type CliHome } from './cli-home.ts';
-import './own-ports.ts';
 import { Wire } from './wire.ts';
 
 const CONVERGED_MS_MAX = 60_000;

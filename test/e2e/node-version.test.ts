@@ -2,7 +2,6 @@ import { readFileSync, realpathSync } from 'node:fs';
 import { afterAll, beforeAll, expect, jest, test } from '@jest/globals';
 import { TEST_NODE, testNodeVersion } from '../test-node.ts';
 import { createCliHome, type CliHome } from './cli-home.ts';
-import './own-ports.ts';
 
 jest.setTimeout(120_000);
 

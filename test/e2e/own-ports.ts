@@ -1,5 +1,5 @@
 /**
- * Imported by suites that let nodes and databases choose their ports: one such suite at a time, though Jest runs two.
+ * Imported by what lets nodes and databases choose their ports (`cli-home.ts`, `nodes.ts`): one such suite at a time, though Jest runs two.
  *
  * A node that is stopped, or an instance that is killed, leaves its port free for a moment; a database that another suite creates just then would
  * take it, since both look for the first free one. The wait is here, while the suite is loaded, because no test's time limit counts here.

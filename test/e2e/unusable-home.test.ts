@@ -4,7 +4,6 @@ import { mkdirSync, readdirSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it, jest } from '@jest/globals';
 import { createCliHome, type CliHome } from './cli-home.ts';
-import './own-ports.ts';
 
 jest.setTimeout(180_000);
 

@@ -9,7 +9,6 @@ import { afterEach, beforeEach, describe, expect, it, jest } from '@jest/globals
 import { eventually } from '../node/nodes.ts';
 import { TEST_NODE } from '../test-node.ts';
 import { createCliHome, type CliHome } from './cli-home.ts';
-import './own-ports.ts';
 import { findPorts } from './live-database.ts';
 import { Wire } from './wire.ts';
 

@@ -2,7 +2,6 @@
 import { afterEach, beforeEach, expect, it, jest } from '@jest/globals';
 import { eventually } from '../node/nodes.ts';
 import { createCliHome, type CliHome } from './cli-home.ts';
-import './own-ports.ts';
 
 jest.setTimeout(120_000);
 
