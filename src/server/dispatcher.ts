@@ -224,8 +224,8 @@ export class Dispatcher {
   }
 
   /**
-   * A command that is put off, what cannot be replicated, or has no room in memory, was refused before it changed anything. All else is a bug in a command: its client gets an
-   * error, the log a line, everybody else nothing.
+   * A command that is put off has changed nothing, nor has one that cannot be replicated or has no room in memory. All else is a bug in a command: its client gets
+   * an error, the log a line, everybody else nothing.
    */
   #fail(entry: TableEntry, error: unknown, before: number): void {
     this.#reply.truncate(before);

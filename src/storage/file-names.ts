@@ -25,7 +25,8 @@ const positionOf = (name: string, pattern: RegExp): number | null => {
 export const segmentPosition = (name: string): number | null => positionOf(name, /^log-(\d{16})$/);
 export const snapshotPosition = (name: string): number | null => positionOf(name, /^snapshot-(\d{16})$/);
 export const feedSnapshotPosition = (name: string): number | null => positionOf(name, /^feed-(\d{16})$/);
-export const spoolPosition = (name: string): number | null => positionOf(name, /^merge-(\d{16})-\d+-\d+$/);
+/** Earlier releases gave them no number. */
+export const spoolPosition = (name: string): number | null => positionOf(name, /^merge-(\d{16})-\d+(-\d+)?$/);
 
 /** What a run leaves behind that was never finished, or was for its own time only. */
 export const isWorthless = (name: string): boolean =>

@@ -1,4 +1,5 @@
 import { describe, expect, it } from '@jest/globals';
+import { spoolPosition } from '../../src/storage/file-names.ts';
 import { readSnapshotFile } from '../../src/storage/snapshot-file.ts';
 import { Spools, type Spool } from '../../src/storage/spool.ts';
 import { DIRECTORY, turns } from './fixture.ts';
@@ -102,6 +103,11 @@ describe('a spool', () => {
     await Promise.all([second.finish(), discarding]);
     expect(disk.names(DIRECTORY)).toEqual([second.file]);
     expect(await readAll(disk, second)).toEqual(bytesOf(100));
+  });
+
+  it('is known by its name, and so is one of an earlier release', () => {
+    const { file } = makeSpool(new MemoryDisk());
+    expect(['merge-0000000000004096-3', file, `${file}.tmp`].map(spoolPosition)).toEqual([4096, 4096, null]);
   });
 
   it('is needed until a snapshot is taken behind the frame that names it', async () => {
