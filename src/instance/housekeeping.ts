@@ -29,9 +29,9 @@ export class Housekeeping {
   readonly #settling: Slicer;
   readonly #collection: Slicer;
   #timers: readonly Timer[] = [];
-  /** Memory that the arena had given up a period ago and V8 had not freed, bytes; and how often it has been asked in vain to free just that. */
+  /** Memory that the arena had given up a period ago and V8 had not freed, bytes; and for how many periods it has been just that. */
   #droppedBytes = 0;
-  #collectedInVain = 0;
+  #steadyPeriods = 0;
 
   constructor(options: HousekeepingOptions) {
     const { clock, database, mayExpireFor, stability } = options;
@@ -88,13 +88,11 @@ export class Housekeeping {
     const { arena } = database.keyspace;
     arena.trim();
     const { droppedBytes } = arena;
-    const isSteady = droppedBytes === this.#droppedBytes;
+    this.#steadyPeriods = droppedBytes === this.#droppedBytes ? this.#steadyPeriods + 1 : 0;
     this.#droppedBytes = droppedBytes;
-    if (!isSteady) this.#collectedInVain = 0;
-    const isDue = droppedBytes > 0 && (isSteady || droppedBytes >= limits.DROPPED_BYTES_MAX);
-    // A collection that finds one under way finishes that one, which keeps what was dropped since it began: so not once only.
-    if (!isDue || this.#collectedInVain === limits.COLLECTIONS_MAX) return;
-    this.#collectedInVain++;
+    if (droppedBytes === 0) return;
+    // A collection that finds one under way finishes that one, which keeps what was dropped since it began: so not once only, but ever less often.
+    if (this.#steadyPeriods === 0 ? droppedBytes < limits.DROPPED_BYTES_MAX : !isPowerOf2(this.#steadyPeriods)) return;
     ValueRef.forgetAll();
     collectGarbage();
   }
@@ -111,4 +109,8 @@ export class Housekeeping {
     const { database, log } = this.#options;
     if (database.log.end !== log.writtenPosition) log.wake();
   }
+}
+
+function isPowerOf2(n: number): boolean {
+  return Number.isInteger(Math.log2(n));
 }

@@ -43,5 +43,3 @@ export const STOPPING_LINE_MS = 5_000;
 
 /** Memory given up by the arena that may wait for V8's next collection, bytes; more is collected within a housekeeping period. */
 export const DROPPED_BYTES_MAX = 64 * 1024 * 1024;
-/** Collections in vain, of the same memory, after which no more is tried until it changes. */
-export const COLLECTIONS_MAX = 3;

@@ -9,6 +9,8 @@ import { ManualClock } from '../storage/fixture.ts';
 const BLOCK_BYTES = 100_000;
 /** Segments here. */
 const SEGMENT_BYTES = 1 << 20;
+/** The arena keeps one free segment this long before it drops that as well. */
+const KEPT_PERIODS = 2;
 
 function keepHouse() {
   const clock = new ManualClock();
@@ -49,19 +51,22 @@ describe('Housekeeping of memory', () => {
     expect(await keepHouse().periods(5)).toBe(0);
   });
 
-  it('asks again for memory that one collection did not free, and not for ever', async () => {
+  it('asks again for memory that one collection did not free, each time after twice as long', async () => {
     const { drop, periods, dropped } = keepHouse();
     drop(3);
     expect(dropped()).toBeGreaterThan(0);
-    expect(await periods(20)).toBe(limits.COLLECTIONS_MAX);
-    expect(await periods(20)).toBe(0);
+    expect(await periods(KEPT_PERIODS)).toBe(0);
+    const asked: number[] = [];
+    for (let period = 1; period <= 40; period++) if ((await periods(1)) > 0) asked.push(period);
+    expect(asked).toEqual([1, 2, 4, 8, 16, 32]);
   });
 
   it('begins anew when more is dropped', async () => {
     const { drop, periods } = keepHouse();
     drop(3);
-    await periods(20);
+    await periods(40);
     drop(3);
-    expect(await periods(20)).toBe(limits.COLLECTIONS_MAX);
+    await periods(KEPT_PERIODS);
+    expect(await periods(2)).toBe(2);
   });
 });

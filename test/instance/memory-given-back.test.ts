@@ -71,10 +71,13 @@ describe('The memory of a flushed instance', () => {
     client.run('FLUSHALL');
     database.settle();
     housekeeping.start();
-    await eventually(() => {
-      void clock.pass(limits.HOUSEKEEPING_PERIOD_MS);
-      return arena.droppedBytes === 0 && arena.usedBytes < fullBytes / 10;
-    }, 'the segments are collected');
+    await eventually(
+      () => {
+        void clock.pass(limits.HOUSEKEEPING_PERIOD_MS);
+        return arena.droppedBytes === 0 && arena.usedBytes < fullBytes / 10;
+      },
+      () => `the segments are collected: ${arena.droppedBytes} dropped, ${arena.usedBytes} of ${fullBytes} used`,
+    );
     housekeeping.stop();
   });
 });

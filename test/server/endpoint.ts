@@ -19,10 +19,12 @@ type Mutable<T> = { -readonly [K in keyof T]: T[K] };
 const DEADLINE_MS = 30_000;
 
 /** Polls until the condition holds; fails with the sentence. */
-export async function eventually(condition: () => boolean, sentence: string): Promise<void> {
+export async function eventually(condition: () => boolean, sentence: string | (() => string)): Promise<void> {
   const deadline = performance.now() + DEADLINE_MS;
   while (!condition()) {
-    if (performance.now() > deadline) throw new Error(`not within ${DEADLINE_MS} ms: ${sentence}`);
+    if (performance.now() > deadline) {
+      throw new Error(`not within ${DEADLINE_MS} ms: ${typeof sentence === 'string' ? sentence : sentence()}`);
+    }
     await new Promise((resolve) => setTimeout(resolve, 2));
   }
 }
