@@ -16,6 +16,10 @@ export const ORIGINS_MAX = 65_535;
 export class OriginTable {
   readonly #origins: Origin[] = [];
   readonly #indexes = new Map<number, number>();
+  /** The one asked for last: batches of one origin come in runs. */
+  #lastInstance = -1;
+  #lastGeneration = -1;
+  #lastIndex = -1;
 
   get count(): number {
     return this.#origins.length;
@@ -23,6 +27,7 @@ export class OriginTable {
 
   /** The index of the origin, given on first sight. */
   indexOf(instance: number, generation: number): number {
+    if (generation === this.#lastGeneration && instance === this.#lastInstance) return this.#lastIndex;
     const key = generation * 256 + instance;
     let index = this.#indexes.get(key);
     if (index === undefined) {
@@ -31,6 +36,9 @@ export class OriginTable {
       this.#origins.push({ instance, generation });
       this.#indexes.set(key, index);
     }
+    this.#lastInstance = instance;
+    this.#lastGeneration = generation;
+    this.#lastIndex = index;
     return index;
   }
 

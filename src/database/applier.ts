@@ -52,6 +52,8 @@ export class Applier implements EffectHandler {
   readonly #origins: OriginTable;
   readonly #vector: VersionVector;
   readonly #clock: HybridClock;
+  readonly #batchBytesMax: number;
+  readonly #reserveBytes: number;
   readonly #reader: EffectReader;
   /** Per origin index, the context of its latest batch applied, own entry included. */
   readonly #contexts: (VersionVector | undefined)[];
@@ -75,6 +77,8 @@ export class Applier implements EffectHandler {
     this.#origins = options.origins;
     this.#vector = options.vector;
     this.#clock = options.clock;
+    this.#batchBytesMax = options.keyspace.limits.batchBytesMax;
+    this.#reserveBytes = options.keyspace.limits.applyReserveBytes;
     this.#contexts = options.contexts;
     this.#reader = new EffectReader(options.origins);
   }
@@ -112,11 +116,11 @@ export class Applier implements EffectHandler {
   }
 
   #check(bytes: Uint8Array, start: number, body: number, end: number, hlc: number, clockAheadMsMax: number): void {
-    const { arena, nowMs, limits } = this.#keyspace;
-    if (end - start > limits.batchBytesMax || !isClockValue(hlc)) throw new MalformedBatchError(start + BATCH.hlc);
+    const { arena, nowMs } = this.#keyspace;
+    if (end - start > this.#batchBytesMax || !isClockValue(hlc)) throw new MalformedBatchError(start + BATCH.hlc);
     const aheadMs = hlcToMs(hlc) - nowMs;
     if (aheadMs > clockAheadMsMax) throw new ClockAheadError(bytes[start + BATCH.instance]!, aheadMs);
-    const neededBytes = 2 * (end - start) + limits.applyReserveBytes;
+    const neededBytes = 2 * (end - start) + this.#reserveBytes;
     if (!arena.reserve(neededBytes, end - start)) throw new ArenaFullError(neededBytes);
     this.#reader.validate(bytes, body, end);
   }

@@ -42,13 +42,17 @@ export class BatchWriter {
   protected readonly log: AppendBuffer;
   readonly #clock: HybridClock;
   readonly #origins: OriginTable;
+  readonly #batchBytesMax: number;
+  readonly #reserveBytes: number;
   protected readonly vector: VersionVector;
   /** The context of the batch before, without the own entry: what need not be said again. */
   #saidContext = new VersionVector();
   /** Something remote was applied since the last own batch. */
   contextMoved = true;
-  /** Index of the own current origin. */
+  /** Index of the own current origin, and its name. */
   origin = 0;
+  #instance = 0;
+  #generation = 0;
   #isOpen = false;
   /** What is written now has been applied already, and is not to be refused. */
   protected isAnnouncing = false;
@@ -70,12 +74,17 @@ export class BatchWriter {
     this.#clock = options.clock;
     this.#origins = options.origins;
     this.vector = options.vector;
+    this.#batchBytesMax = options.keyspace.limits.batchBytesMax;
+    this.#reserveBytes = options.keyspace.limits.applyReserveBytes;
     this.bytes = options.log.bytes;
   }
 
   /** From the next batch on, operations are numbered by that origin, whose batches so far had said that context. */
   beginOrigin(origin: number, saidContext: VersionVector): void {
+    const { instance, generation } = this.#origins.at(origin);
     this.origin = origin;
+    this.#instance = instance;
+    this.#generation = generation;
     this.#saidContext = saidContext;
     this.contextMoved = true;
   }
@@ -87,7 +96,7 @@ export class BatchWriter {
   /** Bytes that the open batch, or the next, may still take. */
   roomLeft(): number {
     const { log } = this;
-    return this.keyspace.limits.batchBytesMax - (log.offset - log.pendingStart);
+    return this.#batchBytesMax - (log.offset - log.pendingStart);
   }
 
   /** Whether an effect of that many bytes would be taken now, in the batch and in memory. */
@@ -96,10 +105,9 @@ export class BatchWriter {
     // Once for many small effects: together they may take a part of what is left free anyway.
     this.#askedBytes -= 2 * bytes;
     if (this.#askedBytes >= 0) return true;
-    const { arena, limits } = this.keyspace;
     this.#askedBytes = 0;
-    if (!arena.reserve(2 * bytes + limits.applyReserveBytes, bytes)) return false;
-    this.#askedBytes = limits.applyReserveBytes >>> 2;
+    if (!this.keyspace.arena.reserve(2 * bytes + this.#reserveBytes, bytes)) return false;
+    this.#askedBytes = this.#reserveBytes >>> 2;
     return true;
   }
 
@@ -143,9 +151,8 @@ export class BatchWriter {
     const at = log.offset;
     bytes[at + 4] = FRAME.batch;
     bytes[at + BATCH.flags] = 0;
-    const self = this.#origins.at(this.origin);
-    bytes[at + BATCH.instance] = self.instance;
-    writeU32(bytes, at + BATCH.generation, self.generation);
+    bytes[at + BATCH.instance] = this.#instance;
+    writeU32(bytes, at + BATCH.generation, this.#generation);
     writeU48(bytes, at + BATCH.seq, seq);
     writeF64(bytes, at + BATCH.hlc, hlc);
     log.offset = at + BATCH.body;
@@ -184,8 +191,7 @@ export class BatchWriter {
       this.#granted -= bytes;
       return;
     }
-    const { limits } = this.keyspace;
-    if (bytes > this.roomLeft() - CONTEXT_RESERVE_BYTES) throw new BatchTooLargeError(bytes, limits.batchBytesMax);
+    if (bytes > this.roomLeft() - CONTEXT_RESERVE_BYTES) throw new BatchTooLargeError(bytes, this.#batchBytesMax);
     // What removes makes room: from what is kept free it takes the little that it needs. Were it refused, a full instance would stay full.
     if (removes) return;
     if (!this.hasRoomFor(bytes)) throw new ArenaFullError(bytes);

@@ -82,6 +82,8 @@ export class Database {
   readonly #mutator: Mutator;
   readonly #applier: Applier;
   readonly #refs: readonly KeyRef[];
+  /** How a peer's batch is taken; one object for all of them. */
+  readonly #fromPeer = { clockAheadMsMax: 0, isReplay: false, isOwn: false };
   #self = { instance: 0, generation: 0, index: 0 };
   #snapshot: Snapshot | null = null;
   /** Snapshots that were given up since the last complete one: records carry that many different epochs. */
@@ -250,9 +252,10 @@ export class Database {
    * again.
    */
   applyBatch(bytes: Uint8Array, start: number, end: number, clockAheadMsMax = this.clockAheadMsMax): Applied {
-    const outcome = this.#apply(bytes, start, end, { clockAheadMsMax, isReplay: false, isOwn: false });
+    this.#fromPeer.clockAheadMsMax = clockAheadMsMax;
+    const outcome = this.#apply(bytes, start, end, this.#fromPeer);
     if (outcome === 'applied') {
-      this.log.append(bytes.subarray(start, end));
+      this.log.append(bytes, start, end);
       if (this.keyspace.stages.owed.count > 0) this.commit();
     }
     return outcome;

@@ -84,7 +84,7 @@ export class Housekeeping {
 
   /** V8 frees what was dropped when it collects garbage, which an idle process may never do: at once where it is much, else when no more comes. */
   #giveMemoryBack(): void {
-    const { database, collectGarbage } = this.#options;
+    const { clock, database, collectGarbage } = this.#options;
     const { arena } = database.keyspace;
     arena.trim();
     const { droppedBytes } = arena;
@@ -93,8 +93,11 @@ export class Housekeeping {
     if (droppedBytes === 0) return;
     // A collection that finds one under way finishes that one, which keeps what was dropped since it began: so not once only, but ever less often.
     if (this.#steadyPeriods === 0 ? droppedBytes < limits.DROPPED_BYTES_MAX : !isPowerOf2(this.#steadyPeriods)) return;
-    ValueRef.forgetAll();
-    collectGarbage();
+    // In a turn of its own: what was looked at in this one is in use until it ends.
+    clock.soon(() => {
+      ValueRef.forgetAll();
+      collectGarbage();
+    });
   }
 
   #begin(): boolean {

@@ -27,15 +27,16 @@ export const TYPE_CONFLICT_KEY_BYTES = 100;
 export const STAND_IN_SEGMENT_BYTES = 1024 * 1024;
 
 /** Longest time that a process rehearses before it opens its port, ms; and how much it does in that time at most. */
-export const WARM_UP_MS = 400;
-export const WARM_UP_TURNS = 1500;
-export const WARM_UP_CLIENTS = 8;
-export const WARM_UP_KEYS = 2000;
+export const REHEARSAL_MS = 600;
+export const REHEARSAL_ACTS = 4;
+export const REHEARSAL_TURNS = 1000;
+export const REHEARSAL_TURNS_PER_SNAPSHOT = 16;
+export const REHEARSAL_CLIENTS = 8;
+export const REHEARSAL_KEYS = 2000;
+/** So small that the log gets new ones. */
+export const REHEARSAL_LOG_CHUNK_BYTES = 32 * 1024;
 /** Requests per turn of every other client; the rest send one. */
-export const WARM_UP_PIPELINE = 16;
-/** Bytes of a snapshot that are read per turn. */
-export const WARM_UP_SLICE_BYTES = 16 * 1024;
-export const WARM_UP_SEGMENT_BYTES = 32 * 1024 * 1024;
+export const REHEARSAL_PIPELINE = 16;
 
 /** How often an instance that is loading, or writing its last snapshot, says how far it is, ms. */
 export const LOADING_LINE_MS = 5_000;

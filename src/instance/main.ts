@@ -10,7 +10,7 @@ import { LoadingStopped } from '../storage/loading-pace.ts';
 import { readConfig } from './instance-port.ts';
 import { Instance } from './instance.ts';
 import { createLogger } from './logger.ts';
-import { warmUp } from './warm-up.ts';
+import { rehearse } from './rehearsal/rehearse.ts';
 
 const EXIT = { stopped: 0, failed: 1, badConfig: 2, portInUse: 3 } as const;
 
@@ -50,7 +50,7 @@ async function main(path: string | undefined): Promise<void> {
     log('error', `bug: ${error.stack ?? error.message}`);
     end(EXIT.failed, `bug: ${error.message}`);
   });
-  warmUp(host.clock);
+  await rehearse(host).catch((error: unknown) => log('info', `the rehearsal failed: ${String(error)}`));
   try {
     instance = await Instance.start({
       host,

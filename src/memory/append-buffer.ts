@@ -11,6 +11,7 @@
  * before it commits.
  */
 import { assert } from '../base/assert.ts';
+import { copyBytes } from '../base/copy-bytes.ts';
 
 interface Chunk {
   readonly start: number;
@@ -97,11 +98,11 @@ export class AppendBuffer {
     this.offset = this.#end - this.#chunkStart;
   }
 
-  /** Copies bytes in and commits them. */
-  append(source: Uint8Array): void {
-    this.reserve(source.length);
-    this.bytes.set(source, this.offset);
-    this.offset += source.length;
+  /** Copies the bytes in [start, end) in and commits them. */
+  append(source: Uint8Array, start = 0, end = source.length): void {
+    this.reserve(end - start);
+    copyBytes(this.bytes, this.offset, source, start, end - start);
+    this.offset += end - start;
     this.commit();
   }
 

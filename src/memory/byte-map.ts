@@ -18,6 +18,7 @@
  * Invariant: an entry is in exactly one bucket of one table, the one that its hash names. While two tables are there, the first `moved` buckets
  * of the old one are empty; while a map is drained, so are the first `drained` ones of its only table.
  */
+import { equalBytes } from '../base/equal-bytes.ts';
 import { uniformBelow } from '../base/uniform.ts';
 import { hashKey, type HashSeed } from './key-hash.ts';
 import { mask, nextCursor } from './reverse-cursor.ts';
@@ -348,8 +349,7 @@ export class ByteMap {
     const entryBytes = this.#arena.bytes[entry >>> SEGMENT_SHIFT]!;
     const key = ((entry & SEGMENT_MASK) << 3) + this.#keyOffset;
     if (length > 256) return entryBytes.compare(bytes, start, start + length, key, key + length) === 0;
-    for (let i = 0; i < length; i++) if (entryBytes[key + i] !== bytes[start + i]) return false;
-    return true;
+    return equalBytes(entryBytes, key, bytes, start, length);
   }
 
   #next(entry: number): number {

@@ -36,10 +36,8 @@ export class Segments {
   readonly #segmentsMax: number;
   #segmentsUsed = 0;
   #longestFreeSlots = SEGMENTS_MAX;
-  #droppedBytes = 0;
-  readonly #collected = new FinalizationRegistry<number>((bytes) => {
-    this.#droppedBytes -= bytes;
-  });
+  /** Dropped segments that V8 may not have freed yet. Asked when somebody wants to know: the calls of a FinalizationRegistry may come late, or never. */
+  #dropped: { readonly buffer: WeakRef<ArrayBufferLike>; readonly bytes: number }[] = [];
 
   constructor(options: { readonly segmentBytes: number; readonly bytesMax: number }) {
     this.segmentBytes = options.segmentBytes;
@@ -47,9 +45,10 @@ export class Segments {
     assert(this.#segmentsMax >= 1, 'an arena has room for a segment at least');
   }
 
-  /** Bytes of dropped segments that V8 has not freed yet. */
+  /** Bytes of dropped segments that V8 has not freed yet. What is asked for stays until the present job ends: a collection is for another one. */
   get droppedBytes(): number {
-    return this.#droppedBytes;
+    this.#dropped = this.#dropped.filter(({ buffer }) => buffer.deref() !== undefined);
+    return this.#dropped.reduce((sum, { bytes }) => sum + bytes, 0);
   }
 
   /** Ordinary segments that may still be opened. */
@@ -83,8 +82,7 @@ export class Segments {
   close(seg: number): void {
     const { buffer } = this.bytes[seg]!;
     const { byteLength } = buffer;
-    this.#droppedBytes += byteLength;
-    this.#collected.register(buffer, byteLength);
+    this.#dropped.push({ buffer: new WeakRef(buffer), bytes: byteLength });
     this.#segmentsUsed -= Math.ceil(byteLength / this.segmentBytes);
     for (let i = slotsOf(byteLength) - 1; i >= 0; i--) {
       this.words[seg + i] = EMPTY_WORDS;

@@ -6,13 +6,15 @@
  * announced length alone take memory. The limit is per kind and is checked on the first five bytes; a kind without a limit is an
  * error. A message that came in parts is put together here: nobody else knows that there are any.
  *
+ * All bytes are handed out as a `Buffer`: one type, or what reads them is compiled once for each (docs/decisions/0010-warming-up.md).
+ *
  * Use: `push`, then `next` until false (or until the caller wants to stop), then `detach`, after which the pushed bytes are no
  * longer looked at. Invariant: bytes not handed out yet are kept; after an error nothing is handed out any more.
  */
 import { BATCH, FRAME, FRAME_HEADER_BYTES, readU32, writeU32 } from '../crdt/frame.ts';
 import type { ReplicationLimits } from './limits.ts';
 
-const EMPTY = new Uint8Array(0);
+const EMPTY = Buffer.alloc(0);
 const CARRY_BYTES_MIN = 1024;
 
 /** Bytes a frame may have, by kind; 0: not expected. */
@@ -86,7 +88,7 @@ export class FrameSplitter {
       this.#input = bytes;
       this.#owned = false;
     } else {
-      const joined = new Uint8Array(this.#input.length - this.#at + bytes.length);
+      const joined = Buffer.allocUnsafeSlow(this.#input.length - this.#at + bytes.length);
       joined.set(this.#input.subarray(this.#at));
       joined.set(bytes, this.#input.length - this.#at);
       this.#input = joined;
@@ -119,13 +121,12 @@ export class FrameSplitter {
       this.isTooLarge = true;
       return false;
     }
-    // Not `slice`, which on a Buffer copies nothing.
-    this.#parts.push(new Uint8Array(payload));
+    this.#parts.push(Buffer.from(payload));
     return true;
   }
 
   #joinParts(): void {
-    const whole = new Uint8Array(FRAME_HEADER_BYTES + this.#partBytes);
+    const whole = Buffer.allocUnsafeSlow(FRAME_HEADER_BYTES + this.#partBytes);
     writeU32(whole, 0, this.#partBytes + 1);
     whole[4] = this.kind;
     let at = FRAME_HEADER_BYTES;
@@ -154,8 +155,7 @@ export class FrameSplitter {
   /** Copies what was pushed and not handed out, so that the caller's bytes may change. */
   detach(): void {
     if (this.#owned) return;
-    // Not `slice`, which on a Buffer copies nothing.
-    this.#input = this.#at === this.#input.length ? EMPTY : new Uint8Array(this.#input.subarray(this.#at));
+    this.#input = this.#at === this.#input.length ? EMPTY : Buffer.from(this.#input.subarray(this.#at));
     this.#at = 0;
     this.#owned = true;
   }
@@ -176,7 +176,7 @@ export class FrameSplitter {
     if (take <= 0) return this.#carried >= count;
     const needed = this.#carried + take;
     if (needed > this.#carry.length) {
-      const larger = new Uint8Array(Math.max(CARRY_BYTES_MIN, needed, Math.min(count, 2 * this.#carry.length)));
+      const larger = Buffer.allocUnsafeSlow(Math.max(CARRY_BYTES_MIN, needed, Math.min(count, 2 * this.#carry.length)));
       larger.set(this.#carry.subarray(0, this.#carried));
       this.#carry = larger;
     }
