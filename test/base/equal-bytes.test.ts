@@ -1,26 +1,10 @@
 import { describe, expect, it } from '@jest/globals';
-import { copyBytes } from '../../src/base/copy-bytes.ts';
 import { equalBytes } from '../../src/base/equal-bytes.ts';
 
 const SOURCE = Buffer.from(Array.from({ length: 300 }, (_, i) => (i * 7 + 1) & 0xff));
-/** Around the sizes at which the ways of copying change. */
-const LENGTHS = [0, 1, 3, 4, 5, 7, 8, 48, 63, 64, 65, 200];
+const LENGTHS = [0, 1, 3, 4, 5, 7, 8, 48, 63];
 
 describe('Runs of bytes', () => {
-  it.each(LENGTHS)('of %i bytes are copied, and nothing beside them', (length) => {
-    for (const [from, to] of [
-      [0, 0],
-      [3, 10],
-      [10, 3],
-    ] as const) {
-      const target = Buffer.alloc(300, 0xee);
-      copyBytes(target, to, SOURCE, from, length);
-      const wanted = Buffer.alloc(300, 0xee);
-      SOURCE.copy(wanted, to, from, from + length);
-      expect(target).toEqual(wanted);
-    }
-  });
-
   it.each(LENGTHS)('of %i bytes are told apart by any one of them', (length) => {
     const other = Buffer.concat([Buffer.from('ab'), SOURCE]);
     expect(equalBytes(SOURCE, 5, other, 7, length)).toBe(true);
