@@ -29,7 +29,7 @@ export const STAND_IN_SEGMENT_BYTES = 1024 * 1024;
 /** Longest time that a process rehearses before it opens its port, ms; and how much it does in that time at most. */
 export const REHEARSAL_MS = 600;
 export const REHEARSAL_ACTS = 4;
-export const REHEARSAL_TURNS = 1000;
+export const REHEARSAL_TURNS = 400;
 export const REHEARSAL_TURNS_PER_SNAPSHOT = 16;
 export const REHEARSAL_CLIENTS = 8;
 export const REHEARSAL_KEYS = 2000;

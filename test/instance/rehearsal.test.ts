@@ -1,5 +1,5 @@
 import { describe, expect, it } from '@jest/globals';
-import type { Clock } from '../../src/host/host.ts';
+import type { Clock, Timer } from '../../src/host/host.ts';
 import { createRealHost } from '../../src/host/real-host.ts';
 import * as limits from '../../src/instance/limits.ts';
 import { rehearse } from '../../src/instance/rehearsal/rehearse.ts';
@@ -22,6 +22,18 @@ describe('The rehearsal of a process', () => {
     expect(database.keyCount).toBeGreaterThan(100);
     expect(peer.keyCount).toBeGreaterThan(100);
     expect(snapshots).toBeGreaterThan(0);
+  });
+
+  it('leaves no timer running', async () => {
+    const host = createRealHost();
+    let running = 0;
+    const every = (periodMs: number, fn: () => void): Timer => {
+      running++;
+      const timer = host.clock.every(periodMs, fn);
+      return { cancel: () => (timer.cancel(), running--) };
+    };
+    await rehearse({ ...host, clock: Object.create(host.clock, { every: { value: every } }) as Clock });
+    expect(running).toBe(0);
   });
 
   it('ends on a machine whose clock stands still', async () => {

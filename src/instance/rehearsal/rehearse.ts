@@ -6,7 +6,7 @@
  * compiled anew. So all that busy clients and peers make happen has happened before they come. And with the objects that are there later: what
  * was compiled for a stand-in's shape is thrown away at the first request. Only disk and network are not the machine's.
  *
- * Invariant: nothing of it is left; no port, file or network is touched; whatever goes wrong in it, the instance starts.
+ * Invariant: nothing of it is left, no timer either; no port, file or network is touched.
  */
 import type { Database } from '../../database/database.ts';
 import type { Host } from '../../host/host.ts';
