@@ -156,6 +156,12 @@ export class Database {
     return ref;
   }
 
+  /** Throws PutOffError where much of what is under the key waits to be settled and the caller may be put off. */
+  demandSettled(args: Args, index: number): void {
+    const ref = this.lookup(args, index);
+    if (ref.record !== 0) this.keyspace.stages.containers.demandSettled(ref);
+  }
+
   /** Visible keys, those that have expired but are not removed yet included. */
   get keyCount(): number {
     return this.keyspace.visibleKeys;

@@ -300,15 +300,27 @@ export class StagedContainers {
   settleContainer(container: number): void {
     if (this.isHidden(container)) return;
     const staged = this.#containers.get(container)!;
-    if (this.#keyspace.mayPutOff && this.#waitingEntries(staged) > this.#keyspace.limits.settledAtOnceEntries) {
-      this.#wanted = container;
-      throw new PutOffError();
-    }
+    this.#putOffIfMuch(container, staged);
     while (staged.stages.length > 0) this.#sweepStage(container, staged, Infinity);
     this.#containers.delete(container);
     staged.type.setStaged(container, false);
     // The caller holds the container, which may be empty by now: the key is looked at by the sweep.
     this.#toSettle.push(staged);
+  }
+
+  /** The same question for whoever has several commands to run, and cannot be put off any more after the first: throws PutOffError where one would be. */
+  demandSettled(ref: KeyRef): void {
+    this.#keyspace.containers.each(ref.record, (type, container) => {
+      if (!type.isStaged(container) || this.isHidden(container)) return;
+      this.#putOffIfMuch(container, this.#containers.get(container)!);
+    });
+  }
+
+  #putOffIfMuch(container: number, staged: StagedContainer): void {
+    const { mayPutOff, limits } = this.#keyspace;
+    if (!mayPutOff || this.#waitingEntries(staged) <= limits.settledAtOnceEntries) return;
+    this.#wanted = container;
+    throw new PutOffError();
   }
 
   #waitingEntries({ type, stages }: StagedContainer): number {

@@ -6,6 +6,8 @@
  */
 import { TYPE } from '../database/key-ref.ts';
 import { makeArgs } from '../resp/args.ts';
+import { keyIndexes } from './command-info.ts';
+import type { QueuedCommand } from './session.ts';
 import { ALL_KEYS, NO_KEYS, type Call, type CommandSpec } from './spec.ts';
 
 function exec(call: Call): void {
@@ -13,6 +15,7 @@ function exec(call: Call): void {
   const { transaction } = session;
   if (transaction === null) return reply.error('ERR EXEC without MULTI');
   const dirty = session.dirty || hasComeOrGone(call);
+  if (!dirty && !transaction.failed) demandSettled(call, transaction.queue);
   session.transaction = null;
   server.forgetWatches(session);
   if (transaction.failed) return reply.error('EXECABORT Transaction discarded because of previous errors.');
@@ -21,6 +24,14 @@ function exec(call: Call): void {
   session.isExecuting = true;
   for (const command of transaction.queue) server.runQueued(command);
   session.isExecuting = false;
+}
+
+/** A transaction is one moment: what one of its commands would be put off for puts off all of it, before the first. */
+function demandSettled({ database }: Call, queue: readonly QueuedCommand[]): void {
+  if (database.isSettled) return;
+  for (const { spec, args } of queue) {
+    for (const index of keyIndexes(spec, args) ?? []) database.demandSettled(args, index);
+  }
 }
 
 /** Whether a watched key ran out of time and nobody has removed it yet, or one that had is there again. */

@@ -98,9 +98,40 @@ describe('A command that wants the whole of a container which waits to be settle
     expect(await isAnswered).toBe(TOGETHER);
   });
 
-  it('is not put off inside a transaction, which is one moment', async () => {
-    for (const command of ['multi', 'set before 1', 'scard set', 'set after 1']) await client.ask(command);
-    expect(await client.ask('exec')).toEqual(['OK', TOGETHER, 'OK']);
+  it('puts off a transaction as a whole, which is one moment', async () => {
+    const { database } = endpoint;
+    for (const command of ['multi', 'set before 1', 'scard set', 'hlen hash', 'set after 1']) await client.ask(command);
+    client.send('exec');
+    client.send('ping');
+    await pause(30);
+    expect(database.isSettled).toBe(false);
+    expect(await other.ask('mget before after')).toEqual([null, null]);
+    await settle();
+    expect(await client.next()).toEqual(['OK', TOGETHER, TOGETHER, 'OK']);
+    expect(await client.next()).toBe('PONG');
+    expect(String(await other.ask('info commandstats'))).toMatch(/cmdstat_exec:calls=1,/);
+  });
+
+  it('does not put off a transaction that is not executed, nor one that other keys are in', async () => {
+    await client.ask('watch key');
+    for (const command of ['multi', 'scard set']) await client.ask(command);
+    await other.ask('set key 1');
+    expect(await client.ask('exec')).toBeNull();
+    for (const command of ['multi', 'nonsense', 'scard set']) await client.ask(command);
+    expect(String(await client.ask('exec'))).toContain('EXECABORT');
+    for (const command of ['multi', 'set key 2', 'get key', 'ping']) await client.ask(command);
+    expect(await client.ask('exec')).toEqual(['OK', '2', 'PONG']);
+    expect(endpoint.database.isSettled).toBe(false);
+  });
+
+  it('lets a transaction see what came while it waited: a watched key ends it', async () => {
+    await client.ask('watch key');
+    for (const command of ['multi', 'scard set']) await client.ask(command);
+    client.send('exec');
+    await pause(30);
+    await other.ask('set key 1');
+    await settle();
+    expect(await client.next()).toBeNull();
   });
 
   it('takes nothing with it when its client goes', async () => {
