@@ -29,14 +29,19 @@ export const STAND_IN_SEGMENT_BYTES = 1024 * 1024;
 /** Longest time that a process rehearses before it opens its port, ms; and how much it does in that time at most. */
 export const REHEARSAL_MS = 600;
 export const REHEARSAL_ACTS = 4;
-export const REHEARSAL_TURNS = 400;
-export const REHEARSAL_TURNS_PER_SNAPSHOT = 16;
+export const REHEARSAL_TURNS = 256;
+/** Different turns that are written down for it; then they come again. */
+export const REHEARSAL_SCRIPT_TURNS = 64;
+export const REHEARSAL_TURNS_PER_SNAPSHOT = 64;
 export const REHEARSAL_CLIENTS = 8;
-export const REHEARSAL_KEYS = 2000;
+/** So many that their table is a large block. */
+export const REHEARSAL_KEYS = 12_000;
+/** What is sent arrives in pieces of at most that many bytes, so that frames are cut. */
+export const REHEARSAL_PIECE_BYTES = 4093;
 /** So small that the log gets new ones. */
 export const REHEARSAL_LOG_CHUNK_BYTES = 32 * 1024;
 /** Requests per turn of every other client; the rest send one. */
-export const REHEARSAL_PIPELINE = 16;
+export const REHEARSAL_PIPELINE = 64;
 
 /** How often an instance that is loading, or writing its last snapshot, says how far it is, ms. */
 export const LOADING_LINE_MS = 5_000;

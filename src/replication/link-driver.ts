@@ -47,6 +47,8 @@ export class LinkDriver {
   #holds = 0;
   #isReading = false;
   #retryTimer: Timer | null = null;
+  /** Of the stage; asked for with every batch. */
+  isStreaming = false;
   #heardAtMs = 0;
   #stageSinceMs = 0;
   #earlyFullAtMs = 0;
@@ -80,10 +82,6 @@ export class LinkDriver {
   /** Batches that came before something they depend on. */
   get early(): EarlyBatches {
     return this.#intake.early;
-  }
-
-  get isStreaming(): boolean {
-    return this.machine.stage === 'streaming';
   }
 
   /** Milliseconds in the present stage. */
@@ -126,6 +124,7 @@ export class LinkDriver {
       random: () => random.uint32() / 0x1_0000_0000,
     });
     this.machine = state;
+    this.isStreaming = state.stage === 'streaming';
     if (state.stage !== before.stage) this.#stageSinceMs = this.#deps.clock.monotonicMs();
     for (const action of actions) this.#perform(action);
     if (state.stage !== before.stage) this.#deps.syncer.onStageChanged(this, before);

@@ -1,9 +1,10 @@
 /**
  * A network within the process: whoever connects to a port gets a stream to the server that listens there. What is written arrives in a later turn, in the
- * order in which it was written, and is in nobody's way meanwhile.
+ * order in which it was written and in small pieces, and is in nobody's way meanwhile.
  */
 import type { Clock, Connection, Network } from '../../host/host.ts';
 import type { ServerSocket } from '../../host/tcp-listener.ts';
+import { REHEARSAL_PIECE_BYTES } from '../limits.ts';
 
 /** What accepts connections: a socket per connection, whose bytes come to stand in the read area. */
 export interface Listener {
@@ -25,7 +26,10 @@ class Pipe {
   }
 
   write(bytes: Uint8Array): void {
-    this.#queue.push(Buffer.from(bytes));
+    const copy = Buffer.from(bytes);
+    for (let at = 0; at < copy.length; at += REHEARSAL_PIECE_BYTES) {
+      this.#queue.push(copy.subarray(at, at + REHEARSAL_PIECE_BYTES));
+    }
     this.#arm();
   }
 
@@ -78,8 +82,7 @@ export class MemoryNetwork implements Network {
     const clock = this.#clock;
     let isClosed = false;
     const toServer = new Pipe(clock, (bytes) => {
-      for (let at = 0; at < bytes.length && !isClosed; at += readArea.length)
-        socket.onData(bytes.copy(readArea, 0, at, at + readArea.length));
+      if (!isClosed) socket.onData(bytes.copy(readArea));
     });
     const toClient = new Pipe(clock, (bytes) => {
       if (!isClosed) connection.onData(bytes);

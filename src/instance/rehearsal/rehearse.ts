@@ -18,7 +18,7 @@ import { createInstancePort } from '../instance-port.ts';
 import * as limits from '../limits.ts';
 import { MemoryDisk } from './memory-disk.ts';
 import { MemoryNetwork, silentSocket } from './memory-network.ts';
-import { request } from './requests.ts';
+import { requestsOf } from './requests.ts';
 
 /** What the rehearsal has come to, for whoever wants to look at it. */
 export interface Rehearsal {
@@ -36,21 +36,22 @@ const nothing = (): void => {};
  */
 export async function rehearse(real: Host): Promise<Rehearsal> {
   const begin = real.clock.monotonicMs();
+  const script = Array.from({ length: limits.REHEARSAL_SCRIPT_TURNS }, (_, turn) => requestsOf(turn));
   let last: Rehearsal | null = null;
   for (let act = 1; act <= limits.REHEARSAL_ACTS; act++) {
-    last = await perform(real, begin + (limits.REHEARSAL_MS * act) / limits.REHEARSAL_ACTS);
+    last = await perform(real, script, begin + (limits.REHEARSAL_MS * act) / limits.REHEARSAL_ACTS);
   }
   return last!;
 }
 
-async function perform(real: Host, until: number): Promise<Rehearsal> {
+async function perform(real: Host, script: readonly (readonly Buffer[])[], until: number): Promise<Rehearsal> {
   const { clock } = real;
   const network = new MemoryNetwork(clock);
   const host: Host = { ...real, disk: new MemoryDisk(), network, collectGarbage: nothing };
   const [first, second] = await Promise.all(PORTS.map((port) => Player.open(host, network, port)));
   let snapshots = 0;
   for (let turn = 0; turn < limits.REHEARSAL_TURNS && clock.monotonicMs() < until; turn++) {
-    first!.play(turn);
+    first!.play(script[turn % script.length]!);
     if (turn % limits.REHEARSAL_TURNS_PER_SNAPSHOT === 0) void first!.engine.snapshot().then(() => snapshots++);
     await new Promise<void>((resolve) => clock.soon(resolve));
   }
@@ -91,13 +92,8 @@ class Player {
   }
 
   /** One turn of the event loop: every client sends something. */
-  play(turn: number): void {
-    this.#sockets.forEach((socket, i) => {
-      const pipeline = i % 2 === 0 ? 1 : limits.REHEARSAL_PIPELINE;
-      let text = '';
-      for (let n = 0; n < pipeline; n++) text += request(turn * 7919 + i * 104_729 + n);
-      socket.onData(this.#parser.readArea.write(text, 'latin1'));
-    });
+  play(requests: readonly Buffer[]): void {
+    requests.forEach((bytes, client) => this.#sockets[client]!.onData(bytes.copy(this.#parser.readArea)));
   }
 
   async stop(): Promise<void> {

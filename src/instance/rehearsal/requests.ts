@@ -3,8 +3,17 @@ import * as limits from '../limits.ts';
 
 const VALUE = 'x'.repeat(32);
 
+/** What each client sends in one turn of the event loop: every other one a pipeline, the rest one command. */
+export function requestsOf(turn: number): readonly Buffer[] {
+  return Array.from({ length: limits.REHEARSAL_CLIENTS }, (_, client) => {
+    const count = client % 2 === 0 ? 1 : limits.REHEARSAL_PIPELINE;
+    const first = turn * 7919 + client * 104_729;
+    return Buffer.from(Array.from({ length: count }, (_, i) => request(first + i)).join(''), 'latin1');
+  });
+}
+
 /** Keys from a range that grows for a while, and stays small: what is touched here may be kept by V8 for long. */
-export function request(number: number): string {
+function request(number: number): string {
   const key = `warm:${number % Math.min(limits.REHEARSAL_KEYS, 16 + (number >>> 5))}`;
   switch (number % 12) {
     case 0:
