@@ -14,7 +14,7 @@ export const RESERVATION_MS_MAX = 60_000;
 /** Restart of an instance that fails again soon: first delay and its bound. One that was ready for so long counts as healthy. */
 export const RESTART_DELAY_MS_MIN = 50;
 export const RESTART_DELAY_MS_MAX = 10_000;
-export const RESTART_HEALTHY_AFTER_MS = 10_000;
+export const RESTART_HEALTHY_AFTER_MS = 1_000;
 
 /** Between two questions whether a starting instance is ready; one that is loading has something else to do. */
 export const READY_POLL_MS = 50;

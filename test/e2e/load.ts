@@ -45,7 +45,7 @@ export async function writeLoad(
   while (ledger.sent < until) {
     const first = ledger.sent;
     const requests = Array.from({ length: Math.min(PIPELINE_REQUESTS, until - first) }, (_, i) =>
-      request(ledger.cluster, first + i),
+      writeOf(ledger.cluster, first + i),
     );
     if (pauseMs > 0) await sleep(pauseMs);
     wire ??= await database.connect(ledger.cluster);
@@ -69,7 +69,7 @@ export async function writeLoad(
 const isIncrement = (number: number): boolean => number % 4 === 0;
 
 /** Every write is of one kind by its number, and unique. */
-function request(cluster: number, number: number): Word[] {
+export function writeOf(cluster: number, number: number): Word[] {
   const id = `${cluster}:${number}`;
   switch (number % 4) {
     case 0:
