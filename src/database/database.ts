@@ -156,6 +156,11 @@ export class Database {
     return ref;
   }
 
+  /** Whether the container that a command was put off for is not settled yet. */
+  get isWantedWaiting(): boolean {
+    return this.keyspace.stages.containers.isWantedWaiting;
+  }
+
   /** Throws PutOffError where much of what is under the key waits to be settled and the caller may be put off. */
   demandSettled(args: Args, index: number): void {
     const ref = this.lookup(args, index);

@@ -332,6 +332,11 @@ export class StagedContainers {
 
   // ---------------------------------------------------------------- the sweep
 
+  /** Whether what the last command that was put off wants still waits: until then it need not be tried again. */
+  get isWantedWaiting(): boolean {
+    return this.#containers.has(this.#wanted);
+  }
+
   /** The same as `sweep`, of what a command that was put off wants. Returns false when there is no such thing. */
   sweepWanted(count: number): boolean {
     const staged = this.#containers.get(this.#wanted);

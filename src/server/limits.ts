@@ -30,7 +30,7 @@ export const ERROR_CODES_MAX = 64;
 export const LOG_UNWRITTEN_BYTES_MAX = 4 * 1024 * 1024;
 /** How often it is looked whether the disk has caught up, ms. */
 export const LOG_CHECK_MS = 1;
-/** How often a command that was put off until a large container is settled is tried again, ms. */
+/** How often it is looked whether the large container is settled that a command was put off for, ms. */
 export const SETTLING_CHECK_MS = 5;
 /** INFO's commands per second are measured over this time at least, ms. */
 export const RATE_MS_MIN = 100;

@@ -220,11 +220,12 @@ export class RedisServer implements ServerPort {
     return this.#dispatcher.execute(session, args);
   }
 
-  /** A command waits until a container is settled, which the sweep takes first: it asks again and again. */
+  /** A command waits until a container is settled, which the sweep takes first. It is tried again only then: a long transaction takes long to look at. */
   #resumeLater(): void {
     this.#settlingTimer ??= this.#clock.after(limits.SETTLING_CHECK_MS, () => {
       this.#settlingTimer = null;
-      this.resumeHeld();
+      if (this.#database.isWantedWaiting) this.#resumeLater();
+      else this.resumeHeld();
     });
   }
 

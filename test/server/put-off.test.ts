@@ -124,6 +124,24 @@ describe('A command that wants the whole of a container which waits to be settle
     expect(endpoint.database.isSettled).toBe(false);
   });
 
+  it('does not look at a long transaction again until there is a reason to', async () => {
+    const { database } = endpoint;
+    const demandSettled = database.demandSettled.bind(database);
+    let looks = 0;
+    database.demandSettled = (args, index) => {
+      looks++;
+      demandSettled(args, index);
+    };
+    await client.ask('multi');
+    for (let i = 0; i < 20; i++) await client.ask(`set k${i} 1`);
+    await client.ask('scard set');
+    client.send('exec');
+    await pause(100);
+    expect(looks).toBe(21);
+    await settle();
+    expect((await client.next()) as unknown[]).toHaveLength(21);
+  });
+
   it('lets a transaction see what came while it waited: a watched key ends it', async () => {
     await client.ask('watch key');
     for (const command of ['multi', 'scard set']) await client.ask(command);

@@ -12,7 +12,7 @@ export function requestsOf(turn: number): readonly Buffer[] {
   });
 }
 
-/** Keys from a range that grows for a while, and stays small: what is touched here may be kept by V8 for long. */
+/** Keys from a range that grows for a while. */
 function request(number: number): string {
   const key = `warm:${number % Math.min(limits.REHEARSAL_KEYS, 16 + (number >>> 5))}`;
   switch (number % 12) {
